@@ -1,0 +1,1 @@
+"""Radiomics and prognostic modelling of nasopharyngeal carcinoma."""

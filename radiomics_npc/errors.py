@@ -1,0 +1,74 @@
+"""Every error and warning class of the package.
+
+A message says what is wrong, where (patient, sequence, file name, column) and
+what to do. It never holds a patient's row or an absolute path.
+"""
+
+__all__ = [
+    "CohortError",
+    "ConfigError",
+    "ExtractionError",
+    "HorizonError",
+    "ImageError",
+    "MaskError",
+    "ModelFileError",
+    "RadiomicsNPCError",
+    "RadiomicsNPCWarning",
+]
+
+
+class RadiomicsNPCError(Exception):
+    """Base of all errors raised on purpose by radiomics_npc.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and where.
+    remedy : str, optional
+        What the user can do about it, as one sentence.
+
+    Examples
+    --------
+    >>> str(RadiomicsNPCError("mask is empty", remedy="Draw the tumor and save the mask again."))
+    'mask is empty. Draw the tumor and save the mask again.'
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.message = message.rstrip(".")
+        self.remedy = remedy
+        super().__init__(message, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}".strip() if self.remedy else f"{self.message}."
+
+
+class ConfigError(RadiomicsNPCError):
+    """The study file or another setting is wrong."""
+
+
+class CohortError(RadiomicsNPCError):
+    """The manifest, the clinical table or the outcome is wrong."""
+
+
+class ImageError(RadiomicsNPCError):
+    """An image cannot be read or its geometry cannot be trusted."""
+
+
+class MaskError(RadiomicsNPCError):
+    """A mask cannot be read, is empty, or does not fit its image."""
+
+
+class ExtractionError(RadiomicsNPCError):
+    """Features of one case could not be computed."""
+
+
+class HorizonError(RadiomicsNPCError):
+    """A time horizon lies where the follow-up cannot support it."""
+
+
+class ModelFileError(RadiomicsNPCError):
+    """A model file is damaged, altered, or not one of ours."""
+
+
+class RadiomicsNPCWarning(UserWarning):
+    """Something the user should know, though work goes on."""
