@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from radiomics_npc.errors import ConfigError
 
 __all__ = [
+    "MODEL_NAMES",
     "SEQUENCES",
     "ClinicalSettings",
     "CohortSettings",
@@ -41,6 +42,14 @@ ModelName = Literal[
     "radiomics_boosted",
     "combined_boosted",
 ]
+MODEL_NAMES: tuple[ModelName, ...] = (
+    "clinical_cox",
+    "radiomics_cox",
+    "combined_cox",
+    "clinical_boosted",
+    "radiomics_boosted",
+    "combined_boosted",
+)
 
 
 class _Settings(BaseModel):
@@ -131,12 +140,7 @@ class FeatureSettings(_Settings):
 class ModelSettings(_Settings):
     """Which models, from which columns."""
 
-    fit: list[ModelName] = Field(
-        default_factory=lambda: [
-            "clinical_cox", "radiomics_cox", "combined_cox",
-            "clinical_boosted", "radiomics_boosted", "combined_boosted",
-        ]
-    )  # fmt: skip
+    fit: list[ModelName] = Field(default_factory=lambda: list(MODEL_NAMES))
     clinical: list[str] = Field(default_factory=lambda: ["T", "N", "ebv_dna"])
     min_category: int = Field(default=10, ge=1)
     max_correlation: float = Field(default=0.9, gt=0, le=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Outcome:
 
     time_months: NDArray[np.float64]
     event: NDArray[np.bool_]
-    patient_id: pd.Index[str] = None  # type: ignore[assignment]
+    patient_id: pd.Index[str] = field(default=None)  # type: ignore[assignment]
     name: str = "progression-free survival"
 
     def __post_init__(self) -> None:
@@ -84,8 +84,9 @@ class Outcome:
         """Patients by position or boolean mask. Repeats (a bootstrap sample) get new identifiers."""
         rows = np.asarray(rows)
         ids = self.patient_id[rows]
-        kept = None if ids.has_duplicates else ids
-        return Outcome(self.time_months[rows], self.event[rows], kept, self.name)
+        if ids.has_duplicates:
+            ids = pd.RangeIndex(len(ids)).astype(str)
+        return Outcome(self.time_months[rows], self.event[rows], ids, self.name)
 
     def loc(self, patient_id: Sequence[str] | pd.Index[str]) -> Outcome:
         """Patients by identifier, in the order given."""
