@@ -5,6 +5,7 @@ what to do. It never holds a patient's row or an absolute path.
 """
 
 __all__ = [
+    "CheckFailedError",
     "CohortError",
     "ConfigError",
     "ExtractionError",
@@ -48,6 +49,10 @@ class ConfigError(RadiomicsNPCError):
 
 class CohortError(RadiomicsNPCError):
     """The manifest, the clinical table or the outcome is wrong."""
+
+
+class CheckFailedError(CohortError):
+    """The check found errors, so nothing was run."""
 
 
 class ImageError(RadiomicsNPCError):

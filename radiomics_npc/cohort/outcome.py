@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Outcome:
 
     time_months: NDArray[np.float64]
     event: NDArray[np.bool_]
-    patient_id: pd.Index[str] = field(default=None)  # type: ignore[assignment]
+    patient_id: Any = None
     name: str = "progression-free survival"
 
     def __post_init__(self) -> None:

@@ -1,0 +1,213 @@
+"""The command line: each command parses, calls one public function, prints, sets the exit code.
+
+Exit codes: 0 done; 1 some patients failed and the rest is written; 2 wrong
+command or settings; 3 the input check failed, nothing ran; 4 a fault of ours;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from radiomics_npc._version import __version__
+from radiomics_npc.errors import CheckFailedError, RadiomicsNPCError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Radiomics and prognostic modelling of nasopharyngeal carcinoma. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study.yaml (see configs/study.yaml).")]
+Output = Annotated[Path | None, typer.Option(help="Run folder, instead of the one in the study.")]
+Jobs = Annotated[int | None, typer.Option(min=0, help="Processes; 0 takes all cores.")]
+Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same patients.")]
+
+
+def _study(file: Path, output: Path | None, jobs: int | None) -> Any:
+    from radiomics_npc.study import Study
+
+    return Study(file, output=output, jobs=jobs)
+
+
+def _show(table: pd.DataFrame, title: str, limit: int = 40) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    # a wide table in a log must not be cut at 80 columns
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    grid = Table(title=title, title_justify="left")
+    for column in table.columns:
+        grid.add_column(str(column), overflow="fold")
+    for row in table.head(limit).itertuples(index=False):
+        grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    console.print(grid)
+    if len(table) > limit:
+        console.print(f"... and {len(table) - limit} more")
+
+
+def _finish(study: Any, *paths: Path) -> None:
+    """Say where the results are; exit code 1 when some patients failed."""
+    for path in paths:
+        typer.echo(os.path.relpath(path))
+    failures = study.failures
+    if len(failures):
+        _show(failures, "Failed (the rest is written)")
+        raise typer.Exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="A folder to be made.")] = Path("radiomics_npc_demo"),
+    patients: Patients = 120,
+    seed: Seed = 20240101,
+    jobs: Jobs = None,
+) -> None:
+    """Simulate patients, then run everything: images to nomogram and report."""
+    from radiomics_npc.study import run_demo
+
+    study = run_demo(out, patients=patients, seed=seed, jobs=jobs)
+    _finish(study, study.run_folder / "nomogram.html", study.run_folder / "report.html")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="A folder to be made.")],
+    patients: Patients = 277,
+    seed: Seed = 20240101,
+    jobs: Jobs = 0,
+    dirty: Annotated[bool, typer.Option(help="Plant a few contradictions of the published table.")] = False,
+) -> None:
+    """Write a simulated cohort in the published layout."""
+    from radiomics_npc.simulate.cohort import simulate_cohort
+
+    typer.echo(os.path.relpath(simulate_cohort(out, patients=patients, seed=seed, jobs=jobs or 0, dirty=dirty)))
+
+
+@app.command()
+def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
+    """List every fault of the cohort at once, each with a remedy."""
+    work = _study(study, output, jobs)
+    report = work.check()
+    table = report.to_frame()
+    _show(table[table["severity"] != "info"].drop(columns=[]), f"Check: {report!r}", limit=200)
+    typer.echo(os.path.relpath(work.run_folder / "check.html"))
+    if not report.ok:
+        raise typer.Exit(3)
+
+
+@app.command()
+def run(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
+    """Do all stages: check, extract, fit, nomogram, report. Run it again to go on where it stopped."""
+    work = _study(study, output, jobs)
+    _finish(work, *work.run())
+
+
+@app.command()
+def extract(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
+    """Check and extract features."""
+    work = _study(study, output, jobs)
+    work.extract()
+    _finish(work, work.run_folder / "tables" / "features.csv")
+
+
+@app.command()
+def fit(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
+    """Check, extract, cross-validate and fit the models."""
+    work = _study(study, output, jobs)
+    _show(work.fit().to_frame(), "Cross-validated")
+    _finish(work, work.run_folder / "models")
+
+
+@app.command()
+def validate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, e.g. run/models/combined_cox.")],
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A study.yaml of the new cohort.")],
+    output: Output = None,
+    jobs: Jobs = None,
+) -> None:
+    """Validate a frozen model on another cohort."""
+    work = _study(cohort, output, jobs)
+    validation = work.validate(model)
+    _show(validation.to_frame(), f"Validation of {model.name}")
+    _finish(work, work.run_folder / "tables" / f"validation_{model.name}.csv")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or parquet with the model's columns.")],
+    out: Annotated[Path, typer.Option(help="Where to write the predictions.")] = Path("predictions.csv"),
+    horizons: Annotated[list[float], typer.Option("--horizon", help="Months; may be repeated.")] = [36.0, 60.0],  # noqa: B006
+) -> None:
+    """Predict for the patients of a table; values outside the training range give no probability."""
+    from radiomics_npc.study import predict_table
+
+    predict_table(model, table, out, horizons_months=horizons)
+    typer.echo(os.path.relpath(out))
+
+
+@app.command()
+def nomogram(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Cox model folder.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the files; the current one by default.")] = None,
+    horizons: Annotated[list[float], typer.Option("--horizon", help="Months; may be repeated.")] = [36.0, 60.0],  # noqa: B006
+) -> None:
+    """Draw the nomogram of a Cox model: svg, pdf, png, table and the interactive page."""
+    from radiomics_npc.nomogram.nomogram import Nomogram
+    from radiomics_npc.survival.model_file import load_model
+
+    folder = out or Path.cwd()
+    drawn = Nomogram.from_model(load_model(model), horizons=horizons)
+    for path in drawn.write(folder):
+        typer.echo(os.path.relpath(path))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]) -> None:
+    """Write the report of a run folder again, from its tables and models."""
+    from radiomics_npc.report.content import write_run_report
+
+    typer.echo(os.path.relpath(write_run_report(run)))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(arguments, standalone_mode=True)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; run the same command again to go on.", err=True)
+        sys.exit(130)
+    except CheckFailedError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(3)
+    except RadiomicsNPCError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except Exception as error:  # noqa: BLE001 - the last place where a fault of ours can be reported
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        typer.echo(f"Internal error ({type(error).__name__} at {place}); please report it.", err=True)
+        if os.environ.get("RADIOMICS_NPC_DEBUG"):
+            traceback.print_exc()
+        sys.exit(4)
