@@ -96,7 +96,9 @@ def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """Read what :func:`write_table` wrote; patient identifiers stay text."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path, **options)
-    return pd.read_csv(path, encoding="utf-8-sig", dtype={"patient_id": str}, **options)
+    return pd.read_csv(
+        path, encoding="utf-8-sig", dtype={"patient_id": str}, float_precision="round_trip", **options
+    )
 
 
 def content_key(*parts: Any) -> str:
