@@ -7,6 +7,7 @@ resolved from the folder of the file, so a study can be moved as a whole.
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ __all__ = [
     "Sequence",
     "StudySettings",
     "ValidationSettings",
+    "portable_settings",
     "read_settings",
 ]
 
@@ -284,3 +286,24 @@ def read_settings(source: Path | str | dict[str, Any], *, base: Path | None = No
         raise ConfigError(f"{name}: {faults}", "Every key is explained in configs/study.yaml.") from None
     resolved: StudySettings = _resolve(settings, base)
     return resolved
+
+
+def portable_settings(settings: StudySettings, folder: Path) -> dict[str, Any]:
+    """Return settings as plain data with paths relative to ``folder``, for a copy kept there.
+
+    A path on another drive keeps its file name only, since no absolute path
+    may enter a run folder.
+    """
+
+    def relative(value: Any) -> Any:
+        if isinstance(value, Path):
+            try:
+                return Path(os.path.relpath(value, folder)).as_posix()
+            except ValueError:
+                return value.name
+        if isinstance(value, dict):
+            return {key: relative(item) for key, item in value.items()}
+        return [relative(item) for item in value] if isinstance(value, list) else value
+
+    plain: dict[str, Any] = relative(settings.model_dump())
+    return plain

@@ -22,6 +22,7 @@ __all__ = [
     "FeatureStore",
     "content_key",
     "file_digest",
+    "frame_digest",
     "read_table",
     "write_atomic",
     "write_json",
@@ -122,6 +123,20 @@ def file_digest(path: Path) -> str:
             digest.update(file.relative_to(path).as_posix().encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def frame_digest(table: pd.DataFrame) -> str:
+    """SHA-256 of a table: its index, column names, types and values.
+
+    Examples
+    --------
+    >>> a = pd.DataFrame({"x": [1.0, 2.0]})
+    >>> frame_digest(a) == frame_digest(a.copy()), frame_digest(a) == frame_digest(a[::-1])
+    (True, False)
+    """
+    digest = hashlib.sha256(repr([(str(c), str(t)) for c, t in table.dtypes.items()]).encode())
+    digest.update(pd.util.hash_pandas_object(table, index=True).to_numpy().tobytes())
     return digest.hexdigest()
 
 
