@@ -30,6 +30,7 @@ __all__ = [
     "StudySettings",
     "ValidationSettings",
     "portable_settings",
+    "preset_path",
     "read_settings",
 ]
 
@@ -79,6 +80,13 @@ class ClinicalSettings(_Settings):
     keep: dict[str, list[str]] = Field(default_factory=dict)
 
 
+class EventStatus(_Settings):
+    """The column beside a progression date that says whether it is an event, and its words."""
+
+    column: str
+    coding: dict[str, Literal[0, 1]]
+
+
 class OutcomeSettings(_Settings):
     """Time and event: either two columns, or dates from which both are made."""
 
@@ -89,6 +97,7 @@ class OutcomeSettings(_Settings):
     coding: Literal["0/1", "1/2"] | dict[str, Literal[0, 1]] | None = None
     start: str | None = None
     progression: list[str] = Field(default_factory=list)
+    confirmed_by: dict[str, EventStatus] = Field(default_factory=dict)
     last_seen: str | None = None
     date_format: str = "%Y-%m-%d"
     censor_at_months: float | None = Field(default=60.0, gt=0)
@@ -106,6 +115,8 @@ class OutcomeSettings(_Settings):
             raise ValueError("time, unit, event and coding belong together: none is guessed")
         if by_dates and (not self.progression or self.last_seen is None):
             raise ValueError("start needs progression (date columns) and last_seen")
+        if not set(self.confirmed_by) <= set(self.progression):
+            raise ValueError("confirmed_by names a date column that is not among progression")
         return self
 
 
@@ -307,3 +318,30 @@ def portable_settings(settings: StudySettings, folder: Path) -> dict[str, Any]:
 
     plain: dict[str, Any] = relative(settings.model_dump())
     return plain
+
+
+def preset_path(preset: str, sequence: str) -> Path:
+    """Return the PyRadiomics settings of a preset for one sequence.
+
+    They lie in ``configs/pyradiomics`` of a source checkout, and in the
+    package where it was installed from a wheel.
+
+    Raises
+    ------
+    ConfigError
+        There is no such preset or sequence.
+
+    Examples
+    --------
+    >>> preset_path("iso1mm", "ce_t1").name
+    'iso1mm_ce_t1.yaml'
+    """
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        path = folder / "pyradiomics" / f"{preset}_{sequence}.yaml"
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"there is no preset {preset} for {sequence}",
+        "Presets are iso1mm, inplane2d and native; or name files of your own under features.settings.",
+    )

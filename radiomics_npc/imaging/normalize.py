@@ -1,0 +1,167 @@
+"""Intensity normalization. MR intensities have no unit, so images are put on a common scale.
+
+A z-score over the whole image depends on how much air is in view, which is a
+choice of the technician. The z-score over the body does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from radiomics_npc.errors import ImageError
+from radiomics_npc.imaging.volume import Volume
+
+__all__ = ["body_mask", "normalize_body"]
+
+_BINS = 256
+
+
+def body_mask(volume: Volume) -> NDArray[np.bool_]:
+    """Voxels of the body: everything inside its outer surface, slice by slice.
+
+    Parameters
+    ----------
+    volume : Volume
+        MR intensities, at least two different ones.
+
+    Returns
+    -------
+    array of bool, shape (slices, rows, columns)
+        The largest bright component, its holes (airways, cortical bone, flow
+        voids) filled in every slice.
+
+    Raises
+    ------
+    ImageError
+        All intensities are equal, or some are not finite.
+
+    Notes
+    -----
+    Otsu's threshold (IEEE Trans Syst Man Cybern 1979;9:62-66) on the square
+    root of the intensities, so that bright fat does not pull it into the
+    tissues. It is found twice: the second time inside the bounding box of the
+    first result, so that it does not depend on the air around the body.
+
+    Examples
+    --------
+    >>> array = np.zeros((3, 20, 20))
+    >>> array[:, 5:15, 5:15] = 100.0
+    >>> array[:, 9:11, 9:11] = 0.0
+    >>> int(body_mask(Volume(array, (1.0, 1.0, 5.0))).sum())
+    300
+    """
+    array = volume.array
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite([low, high]).all():
+        raise ImageError("image holds intensities that are not finite", "Export the image again.")
+    if low == high:
+        raise ImageError(
+            "all intensities of the image are equal", "Check that the right series was exported."
+        )
+    box = _bounding_box(array > _otsu(array))
+    inner = array[box]
+    body = np.zeros(array.shape, dtype=bool)
+    body[box] = _filled(_largest_component(inner > _otsu(inner)))
+    return body
+
+
+def normalize_body(
+    volume: Volume,
+    *,
+    body: NDArray[np.bool_] | None = None,
+    scale: float = 1.0,
+    outliers: float | None = None,
+) -> Volume:
+    """Z-score of the intensities, with mean and standard deviation of the body.
+
+    Parameters
+    ----------
+    volume : Volume
+    body : array of bool, optional
+        The body, if already found; by default :func:`body_mask`.
+    scale : float
+        Factor on the z-score, as PyRadiomics' ``normalizeScale``.
+    outliers : float, optional
+        Clip z-scores at plus and minus this many standard deviations, as
+        PyRadiomics' ``removeOutliers``.
+
+    Returns
+    -------
+    Volume
+        Double precision; 0 is the mean of the body.
+
+    Raises
+    ------
+    ImageError
+        The body is of one intensity, or intensities are not finite.
+
+    Examples
+    --------
+    >>> array = np.zeros((3, 20, 20))
+    >>> array[:, 5:15, 5:10], array[:, 5:15, 10:15] = 100.0, 200.0
+    >>> np.unique(normalize_body(Volume(array, (1.0, 1.0, 5.0))).array).tolist()
+    [-3.0, -1.0, 1.0]
+    """
+    inside = volume.array[body_mask(volume) if body is None else body].astype(float)
+    spread = float(inside.std())
+    if spread == 0:
+        raise ImageError("the body has one single intensity", "Use normalize: none for such an image.")
+    array = (volume.array.astype(float) - inside.mean()) / spread
+    if outliers is not None:
+        array = np.clip(array, -outliers, outliers)
+    return replace(volume, array=array * scale)
+
+
+def _otsu(array: NDArray[Any]) -> float:
+    """Intensity that best parts the square roots of the intensities in two classes."""
+    low, high = float(array.min()), float(array.max())
+    if low == high:
+        return low - 1.0
+    # equal steps of the square root above the minimum: no root of millions of voxels is needed
+    edges = low + (high - low) * np.linspace(0, 1, _BINS + 1) ** 2
+    if np.issubdtype(array.dtype, np.integer) and high - low < 2**16:
+        values = np.arange(int(low), int(high) + 1)
+        counts = np.bincount((array.ravel() - np.asarray(low, dtype=np.int64)).astype(np.int64))
+        histogram = np.histogram(values, edges, weights=counts)[0]
+    else:
+        histogram = np.histogram(np.sqrt((array - low) / (high - low)), _BINS, (0.0, 1.0))[0]
+    below = np.cumsum(histogram)[:-1].astype(float)
+    above = histogram.sum() - below
+    moment = np.cumsum(histogram * np.arange(_BINS))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (moment[:-1] / below - (moment[-1] - moment[:-1]) / above) ** 2
+    between = np.nan_to_num(between, nan=0.0, posinf=0.0)
+    # classes far apart leave a flat optimum between them: take its middle
+    best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
+    return float(edges[1:-1][best[len(best) // 2]])
+
+
+def _bounding_box(inside: NDArray[np.bool_]) -> tuple[slice, ...]:
+    box = []
+    for axis in range(3):
+        filled = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append(slice(filled[0], filled[-1] + 1))
+    return tuple(box)
+
+
+def _largest_component(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    labels, count = ndimage.label(inside)
+    if count == 1:
+        return inside
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray(labels == sizes.argmax())
+
+
+def _filled(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what the outside cannot reach within its slice."""
+    outside = np.pad(~inside, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    in_plane = np.zeros((3, 3, 3), dtype=bool)
+    in_plane[1] = ndimage.generate_binary_structure(2, 1)
+    labels = ndimage.label(outside, in_plane)[0]
+    return np.asarray(labels != labels[:, :1, :1])[:, 1:-1, 1:-1]
