@@ -5,13 +5,35 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+
+from radiomics_npc.storage import write_table, write_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["CheckReport", "Finding"]
 
 Severity = Literal["error", "warning", "info"]
+_COLORS = {"error": "red", "warning": "yellow", "info": "cyan"}
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Cohort check</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd }}
+th {{ border-bottom: 2px solid #888 }}
+tr.error td:first-child {{ color: #b00020; font-weight: 600 }}
+tr.warning td:first-child {{ color: #9a6700; font-weight: 600 }}
+</style></head><body>
+<h1>Cohort check</h1>
+<p>{summary}</p>
+{table}
+</body></html>
+"""
 _COLUMNS = ["severity", "patient_id", "sequence", "where", "problem", "remedy"]
 
 
@@ -39,6 +61,25 @@ class Finding:
     patient_id: str = ""
     sequence: str = ""
     where: str = ""
+
+    @classmethod
+    def error(
+        cls, problem: str, remedy: str, patient_id: str = "", sequence: str = "", where: str = ""
+    ) -> Finding:
+        """Something that stops the study; it always says what to do."""
+        return cls("error", problem, remedy, patient_id, sequence, where)
+
+    @classmethod
+    def warning(
+        cls, problem: str, remedy: str, patient_id: str = "", sequence: str = "", where: str = ""
+    ) -> Finding:
+        """Something to look at; the study goes on."""
+        return cls("warning", problem, remedy, patient_id, sequence, where)
+
+    @classmethod
+    def info(cls, problem: str, remedy: str = "", patient_id: str = "", where: str = "") -> Finding:
+        """How something was read."""
+        return cls("info", problem, remedy, patient_id, "", where)
 
 
 class CheckReport:
@@ -76,15 +117,51 @@ class CheckReport:
         """One row a finding: severity, patient_id, sequence, where, problem, remedy."""
         return pd.DataFrame([asdict(f) for f in self.findings], columns=_COLUMNS)
 
+    @property
+    def summary(self) -> str:
+        """How many findings of each severity, and whether the study may run."""
+        counts = ", ".join(
+            f"{n} {severity}"
+            for severity in _COLORS
+            if (n := sum(f.severity == severity for f in self.findings))
+        )
+        verdict = "The study may run." if self.ok else "The study does not run until the errors are gone."
+        return f"{counts or 'no findings'}. {verdict}"
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``check.csv`` and the self-contained ``check.html`` into ``folder``; return both paths."""
+        paths = Path(folder) / "check.csv", Path(folder) / "check.html"
+        write_table(paths[0], self.to_frame())
+        write_text(paths[1], _PAGE.format(summary=html.escape(self.summary), table=self._repr_html_()))
+        return paths
+
+    def print(self, console: Console | None = None) -> None:
+        """Show the findings as a table in the terminal, errors first."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = console or Console()
+        if self.findings:
+            table = Table("", "patient", "sequence", "where", "problem", "remedy")
+            for f in self.findings:
+                # Text, not str: a value such as "[M0]" must not be taken for markup
+                cells = (f.patient_id, f.sequence, f.where, f.problem, f.remedy)
+                table.add_row(Text(f.severity, _COLORS[f.severity]), *(Text(c) for c in cells))
+            console.print(table)
+        console.print(Text(self.summary))
+
     def _repr_html_(self) -> str:
         if not self.findings:
             return "<p>No findings.</p>"
-        cells = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>"
-            for row in self.to_frame().itertuples(index=False)
+        rows = "".join(
+            f'<tr class="{f.severity}">'
+            + "".join(f"<td>{html.escape(getattr(f, column))}</td>" for column in _COLUMNS)
+            + "</tr>"
+            for f in self.findings
         )
         head = "".join(f"<th>{c}</th>" for c in _COLUMNS)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def __repr__(self) -> str:
         counts = pd.Series([f.severity for f in self.findings], dtype=object).value_counts()

@@ -1,0 +1,143 @@
+"""One clinical column on its way from text to a type, with the account of how each value was read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from radiomics_npc.cohort.findings import Finding
+from radiomics_npc.cohort.tables import name_patients
+from radiomics_npc.cohort.vocabulary import LEVELS, NOT_GIVEN, Reader, reader_of
+from radiomics_npc.config import ClinicalSettings
+
+__all__ = ["ColumnReader"]
+
+_NUMBERS_OR_WORDS = ("ebv_dna", "vca_iga")
+
+
+class ColumnReader:
+    """Read one column of text cells, and keep account of it.
+
+    Parameters
+    ----------
+    name : str
+        The standard or extra column it becomes.
+    column : str
+        Its header in the table.
+    cells : Series of str
+        Indexed by patient_id.
+    settings : ClinicalSettings
+        Words that mean missing, and how the study wants values read.
+
+    Attributes
+    ----------
+    findings : list of Finding
+        Odd and unknown values, filled by :meth:`categories` or :meth:`numbers`.
+
+    Examples
+    --------
+    >>> reader = ColumnReader("N", "N", pd.Series(["N3a", "2"], index=["001", "002"]), ClinicalSettings())
+    >>> reader.categories().tolist(), [f.problem for f in reader.findings]
+    (['N3', 'N2'], ["'2' read as N2 (1 patient)", "'N3a' read as N3 (1 patient)"])
+    """
+
+    def __init__(self, name: str, column: str, cells: pd.Series, settings: ClinicalSettings) -> None:
+        self.name = name
+        self.column = column
+        self.findings: list[Finding] = []
+        self._absent = NOT_GIVEN | {word.casefold().strip() for word in settings.missing}
+        own: Mapping[str, str | None] = settings.values.get(name, {})  # noqa: PD011 (a setting, no array)
+        self._own = {word.casefold().strip(): target for word, target in own.items()}
+        self._cells = cells
+        self._missing = 0
+
+    def summary(self, *, guessed: bool) -> Finding:
+        """Say which column was taken, and how many values it lacks."""
+        how = "recognized by its name" if guessed else "as the study says"
+        missing = f"; {self._missing} of {len(self._cells)} missing" if self._missing else ""
+        return Finding.info(f"read as {self.name}, {how}{missing}", where=self.column)
+
+    def holds_amounts(self) -> bool:
+        """Whether EBV-DNA or VCA-IgA are copies or titers: a number occurs that is no code (0, 1, 2)."""
+        if self.name not in _NUMBERS_OR_WORDS:
+            return False
+        return bool({_number(text) for text in self._cells.unique()} - {None, 0.0, 1.0, 2.0})
+
+    def categories(self) -> pd.Series:
+        """Read the column as a factor."""
+        read = reader_of(self.name)
+        found: dict[str, str | float] = {}
+        for text in sorted(self._cells.unique()):
+            category = self._read(text, read)
+            found[text] = category or np.nan
+            if category and category.casefold() != text.casefold():
+                self._account(text, category)
+        values = self._cells.map(found)
+        self._missing = int(values.isna().sum())
+        levels = LEVELS.get(self.name) or tuple(sorted(values.dropna().unique()))
+        return values.astype(pd.CategoricalDtype(list(levels)))
+
+    def numbers(self) -> pd.Series:
+        """Read the column as numbers."""
+        found: dict[str, float] = {}
+        for text in sorted(self._cells.unique()):
+            category = self._read(text, lambda t: t if _number(t) is not None else None)
+            found[text] = float(category) if category else math.nan
+            if category and category != text:
+                self._account(text, category)
+        values = self._cells.map(found).astype(float)
+        self._missing = int(values.isna().sum())
+        return values
+
+    def _read(self, text: str, read: Reader) -> str | None:
+        key = text.casefold()
+        if key in self._own:
+            target = self._own[key]
+            category = "" if target is None else read(target)
+            if category is None:
+                self._unknown(text, f"values: reads it as {target!r}, which is none of {self.name}'s values")
+            elif category == "" and text:
+                self._account(text, "missing")
+            return category
+        if key in self._absent:
+            if text:
+                self._account(text, "missing")
+            return ""
+        category = read(text)
+        if category is None:
+            self._unknown(text, f"{text!r} is no value of {self.name}")
+        elif category == "":
+            self._account(text, "missing (not assessed)")
+        return category
+
+    def _patients(self, text: str) -> list[str]:
+        return [str(p) for p in self._cells.index[self._cells == text]]
+
+    def _account(self, text: str, category: str) -> None:
+        count = len(self._patients(text))
+        people = "patient" if count == 1 else "patients"
+        self.findings.append(
+            Finding.info(f"{text!r} read as {category} ({count} {people})", where=self.column)
+        )
+
+    def _unknown(self, text: str, problem: str) -> None:
+        who = self._patients(text)
+        people = "" if len(who) == 1 else f" ({len(who)} patients: {name_patients(who)})"
+        levels = LEVELS.get(self.name)
+        target = f"one of {', '.join(levels)}" if levels else "a number"
+        example = f"{self.name}: {{{text!r}: ...}}"
+        remedy = f"Correct it, or add it to clinical.values: {example} ({target}; null = missing)."
+        self.findings.append(
+            Finding.error(problem + people, remedy, who[0] if len(who) == 1 else "", where=self.column)
+        )
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,257 @@
+"""Read a whole cohort: files, clinical table and outcome of the same patients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radiomics_npc.cohort.cases import Case, Cohort
+from radiomics_npc.cohort.clinical import index_by_patient, keep_patients, type_columns
+from radiomics_npc.cohort.endpoint import read_outcome
+from radiomics_npc.cohort.findings import Finding
+from radiomics_npc.cohort.layouts import find_published, published_folder, read_manifest
+from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.cohort.staging import check_stages
+from radiomics_npc.cohort.tables import name_patients, read_cells
+from radiomics_npc.config import ClinicalSettings, CohortSettings, read_settings
+
+__all__ = ["match_patients", "read_cohort"]
+
+_PUBLISHED_TABLE = "info_diagnoses.csv"
+
+
+def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
+    """Read who is in a study.
+
+    Images are found but not opened; :func:`radiomics_npc.imaging.checks.check_cohort`
+    does that. Faults of single patients are collected in ``Cohort.findings``.
+
+    Parameters
+    ----------
+    source : CohortSettings, path or dict
+        Settings; or a ``study.yaml``; or a folder in the published layout; or
+        the content of a study, or of its ``cohort`` part, as a dictionary.
+
+    Returns
+    -------
+    Cohort
+        Patients in the order of patient_id, without those that ``keep`` leaves
+        out. With images, patients who only stand in the clinical table are left
+        out and reported; patients without clinical line stay and are reported.
+
+    Raises
+    ------
+    ConfigError
+        The settings are wrong.
+    CohortError
+        There is nothing to read: no patient folder, no table, no patient column.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "clinical.csv"
+    >>> _ = file.write_text("ID,T,months,died\\n001,T3,60,0\\n002,T4,12,1\\n")
+    >>> cohort = read_cohort({
+    ...     "layout": "clinical", "clinical": {"file": str(file)},
+    ...     "outcome": {"time": "months", "unit": "months", "event": "died", "coding": "0/1"}})
+    >>> cohort
+    <Cohort: 2 patients, 1 events>
+    """
+    settings = _settings(source)
+    cases, findings = _cases(settings)
+    raw, faults = _clinical_cells(settings)
+    findings += faults
+    if raw is None:
+        if settings.outcome is not None:
+            findings.append(
+                Finding.error(
+                    "an outcome is asked for, but there is no clinical table",
+                    "Name it under cohort.clinical.file.",
+                )
+            )
+        return _cohort(settings, cases, None, None, findings)
+    if settings.layout == "clinical":
+        cases = [Case(str(p)) for p in sorted(raw.index)]
+    raw, faults = match_patients(raw, [case.patient_id for case in cases])
+    clinical = settings.clinical or ClinicalSettings()
+    typed, seen = type_columns(raw, clinical)
+    kept, left_out = keep_patients(typed, clinical)
+    gone = set(typed.index) - set(kept.index)
+    cases = [_with_center(case, kept) for case in cases if case.patient_id not in gone]
+    findings += [*faults, *seen, *left_out, *check_stages(kept)]
+    outcome = None
+    if settings.outcome is not None:
+        outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
+        findings += faults
+    return _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
+
+
+def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSettings:
+    if isinstance(source, CohortSettings):
+        return source
+    if isinstance(source, dict) and "cohort" not in source:
+        source = {"cohort": source}
+    elif isinstance(source, str | Path) and Path(source).is_dir():
+        source = {"cohort": {"path": str(source)}}
+    if isinstance(source, dict):
+        # only the cohort is read here, so what a study would do with it must not matter
+        source = {"cohort": source["cohort"], "models": None, "nomogram": None}
+    return read_settings(source).cohort
+
+
+def _cases(settings: CohortSettings) -> tuple[list[Case], list[Finding]]:
+    if settings.layout == "clinical":
+        return [], []
+    assert settings.path is not None  # CohortSettings requires it for the other layouts
+    if settings.layout == "manifest":
+        return read_manifest(settings.path, settings.sequences)
+    return find_published(settings.path, settings.sequences)
+
+
+def _beside_images(root: Path, name: str) -> Path | None:
+    """Find a file of the published data set, beside the images or one folder above."""
+    images = published_folder(root)
+    return next((f / name for f in (root, images, images.parent) if (f / name).is_file()), None)
+
+
+def _clinical_cells(settings: CohortSettings) -> tuple[pd.DataFrame | None, list[Finding]]:
+    if settings.clinical is None:
+        return None, []
+    file = settings.clinical.file
+    if file is None and settings.layout == "published" and settings.path is not None:
+        file = _beside_images(settings.path, _PUBLISHED_TABLE)
+        if file is None:
+            return None, [
+                Finding.warning(f"no {_PUBLISHED_TABLE} beside the images", "Name the clinical table.")
+            ]
+    if file is None:
+        return None, []
+    cells, notes = read_cells(file, settings.clinical.sheet)
+    cells, faults = index_by_patient(cells, settings.clinical, file.name)
+    return cells, notes + faults
+
+
+def _bare(patient: str) -> str:
+    """Reduce a numeric identifier to its number: "001", "1" and "1.0" are alike."""
+    text = patient.removesuffix(".0")
+    return str(int(text)) if text.isdecimal() else patient
+
+
+def match_patients(table: pd.DataFrame, patients: Sequence[str]) -> tuple[pd.DataFrame, list[Finding]]:
+    """Match the lines of a table to the patients who have images.
+
+    Identical identifiers match first. Among the rest, "1" matches "001" where
+    only one of each is left.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Indexed by patient_id as the table writes it.
+    patients : sequence of str
+        Identifiers of the cases.
+
+    Returns
+    -------
+    DataFrame
+        Lines of those patients, in their order, under their identifiers.
+    list of Finding
+        What was matched loosely, and who is missing on either side.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"T": ["T1", "T2"]}, index=["1", "9"])
+    >>> matched, findings = match_patients(table, ["001"])
+    >>> matched.index.tolist(), [f.problem for f in findings]
+    (['001'], ['1 identifiers differ in leading zeros only (1 is 001): matched', 'no images: left out'])
+    """
+    exact = set(table.index) & set(patients)
+    loose_table = [p for p in table.index if p not in exact]
+    loose_cases = [p for p in patients if p not in exact]
+    renamed = {}
+    findings = []
+    for written in loose_table:
+        alike = [p for p in loose_cases if _bare(p) == _bare(written)]
+        rivals = [p for p in loose_table if _bare(p) == _bare(written)]
+        if len(alike) == len(rivals) == 1:
+            renamed[written] = alike[0]
+        elif alike:
+            findings.append(
+                Finding.error(
+                    f"{name_patients(rivals)} could each be {name_patients(alike)}",
+                    "Write the identifiers alike in the table and on the images.",
+                    written,
+                )
+            )
+    if renamed:
+        first = next(iter(renamed))
+        findings.append(
+            Finding.info(
+                f"{len(renamed)} identifiers differ in leading zeros only ({first} is {renamed[first]}): "
+                "matched",
+                where="patient_id",
+            )
+        )
+    table = table.rename(index=renamed)
+    without_images = [p for p in table.index if p not in set(patients)]
+    findings += [
+        Finding.warning("no images: left out", "Add the images, or ignore this.", str(p))
+        for p in without_images
+    ]
+    findings += [
+        Finding.warning("no line in the clinical table: not in any model", "Add the line, or ignore this.", p)
+        for p in patients
+        if p not in set(table.index)
+    ]
+    return table.loc[[p for p in patients if p in set(table.index)]].rename_axis(index="patient_id"), findings
+
+
+def _with_center(case: Case, clinical: pd.DataFrame) -> Case:
+    if case.center or "center" not in clinical.columns or case.patient_id not in clinical.index:
+        return case
+    center = clinical.at[case.patient_id, "center"]
+    return replace(case, center=center) if isinstance(center, str) else case
+
+
+def _add_centers(clinical: pd.DataFrame, cases: list[Case]) -> pd.DataFrame:
+    """Give the clinical table the centers of a manifest, where it has none of its own."""
+    centers = {case.patient_id: case.center or None for case in cases}
+    if "center" in clinical.columns or not any(centers.values()):
+        return clinical
+    return clinical.assign(center=pd.Series(centers).reindex(clinical.index).astype("category"))
+
+
+def _cohort(
+    settings: CohortSettings,
+    cases: list[Case],
+    clinical: pd.DataFrame | None,
+    outcome: Outcome | None,
+    findings: list[Finding],
+) -> Cohort:
+    sequences = () if settings.layout == "clinical" else tuple(settings.sequences)
+    return Cohort(
+        cases=tuple(cases),
+        clinical=clinical,
+        outcome=outcome,
+        findings=tuple(findings),
+        sequences=sequences,
+        on_mismatch=settings.on_mismatch,
+        simulated=_is_simulated(settings),
+    )
+
+
+def _is_simulated(settings: CohortSettings) -> bool:
+    if settings.layout != "published" or settings.path is None:
+        return False
+    file = _beside_images(settings.path, "dataset.json")
+    if file is None:
+        return False
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return isinstance(content, dict) and content.get("simulated") is True
