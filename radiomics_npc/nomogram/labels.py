@@ -1,0 +1,101 @@
+"""Columns and models in the words a reader expects: ``ebv_dna`` is shown as EBV-DNA."""
+
+from __future__ import annotations
+
+__all__ = ["column_label", "level_label", "model_label", "sequence_label"]
+
+_COLUMNS = {
+    "T": "T category",
+    "N": "N category",
+    "M": "M category",
+    "age": "Age (years)",
+    "center": "Center",
+    "ebv_dna": "EBV-DNA",
+    "pathology": "Pathology",
+    "rad_score": "Rad-score",
+    "scanner": "Scanner",
+    "sex": "Sex",
+    "stage": "Stage",
+    "vca_iga": "VCA-IgA",
+}
+_SEQUENCES = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
+_MORPHOLOGY = {
+    "volume_cm3": "volume (cm³)",
+    "surface_area_cm2": "surface area (cm²)",
+    "max_diameter_cm": "maximum diameter (cm)",
+    "surface_regularity": "surface regularity",
+}
+_CONTENT = {"clinical": "Clinical", "radiomics": "Radiomics", "combined": "Combined"}
+_METHOD = {"cox": "Cox", "boosted": "boosted trees"}
+
+
+def sequence_label(sequence: str) -> str:
+    """Name of an MRI sequence as printed.
+
+    Examples
+    --------
+    >>> sequence_label("ce_t1")
+    'CE-T1'
+    """
+    return _SEQUENCES.get(sequence, sequence)
+
+
+def column_label(column: str) -> str:
+    """Name of a column as printed on an axis.
+
+    Parameters
+    ----------
+    column : str
+        A clinical column, ``rad_score``, or a feature
+        ``{sequence}__{image}__{class}__{Feature}``.
+
+    Examples
+    --------
+    >>> column_label("ebv_dna"), column_label("t1__morphology__volume_cm3")
+    ('EBV-DNA', 'Tumor volume (cm³), T1')
+    >>> column_label("ce_t1__wavelet-HLH__glcm__Contrast")
+    'CE-T1 wavelet-HLH GLCM Contrast'
+    """
+    if column in _COLUMNS:
+        return _COLUMNS[column]
+    if "__" not in column:
+        words = column.replace("_", " ").strip()
+        return words[:1].upper() + words[1:]
+    sequence, *parts = column.split("__")
+    if parts[0] == "morphology":
+        measure = _MORPHOLOGY.get(parts[-1], parts[-1].replace("_", " "))
+        return f"Tumor {measure}, {sequence_label(sequence)}"
+    if len(parts) == 3:
+        parts[1] = parts[1].upper() if parts[1] != "firstorder" else "first-order"
+    return " ".join([sequence_label(sequence), *parts])
+
+
+def level_label(level: object) -> str:
+    """Level of a factor as printed; merged levels are joined in words.
+
+    Examples
+    --------
+    >>> level_label("T3+T4"), level_label("Achieva+Signa"), level_label("positive")
+    ('T3–T4', 'Achieva or Signa', 'positive')
+    """
+    parts = str(level).split("+")
+    if len(parts) == 1 or not all(parts):
+        return str(level)
+    stages = all(part[:1] == parts[0][:1] and part[1:2].isdigit() for part in parts)
+    return f"{parts[0]}–{parts[-1]}" if stages else " or ".join(parts)
+
+
+def model_label(model: str) -> str:
+    """Name of a standard model as printed.
+
+    Examples
+    --------
+    >>> model_label("combined_cox"), model_label("oracle")
+    ('Combined, Cox', 'Oracle (true risk)')
+    """
+    if model == "oracle":
+        return "Oracle (true risk)"
+    content, _, method = model.partition("_")
+    if content in _CONTENT and method in _METHOD:
+        return f"{_CONTENT[content]}, {_METHOD[method]}"
+    return column_label(model)

@@ -1,0 +1,96 @@
+"""One look for every figure, applied in a block and never left behind in matplotlib's settings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from radiomics_npc.storage import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["GREY", "INK", "PALETTE", "figure_style", "new_figure", "save_figure", "svg_of"]
+
+# Okabe M, Ito K. Color universal design (2008): told apart with any color vision.
+# The order also gives distinct greys: blue, vermillion, bluish green, orange, ...
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+INK = "#1a1a1a"
+GREY = "#767676"
+
+_STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+    "font.size": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "pdf.fonttype": 42,  # embedded TrueType: text stays text
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "radiomics_npc",  # the same identifiers in every run
+    "text.color": INK,
+    "xtick.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.color": INK,
+    "ytick.labelsize": 8,
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Apply the look inside a ``with`` block; matplotlib's own settings come back after it."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Empty figure of a size in inches, without any window or pyplot state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path | str) -> Path:
+    """Write a figure whole or not at all, the same bytes every time.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : path
+        ``.svg``, ``.pdf`` (fonts embedded) or ``.png`` (300 dpi).
+
+    Returns
+    -------
+    Path
+    """
+    path = Path(path)
+    undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {"Software": None}}
+    with figure_style(), write_atomic(path) as temporary:
+        figure.savefig(temporary, metadata=undated.get(path.suffix.lower()))
+    return path
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element to be placed in a page, text kept as text."""
+    stream = io.StringIO()
+    with figure_style():
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    return text[text.index("<svg") :].strip()
