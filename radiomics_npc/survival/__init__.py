@@ -1,1 +1,1 @@
-"""survival."""
+"""Prognosis: selection, Cox and boosted models, metrics, validation, model files."""

@@ -1,0 +1,189 @@
+"""Feature selection as pipeline steps: near-constant, univariate, correlation, elastic-net Cox.
+
+Each step learns in ``fit`` which columns stay, so that in a cross-validation
+nothing is seen of the patients held out. Tables in, tables out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.errors import CohortError
+from radiomics_npc.survival.design import check_rows
+from radiomics_npc.survival.elastic_net import Penalty, fit_elastic_net
+from radiomics_npc.survival.screening import decorrelate, near_constant, screen_features
+from radiomics_npc.survival.signature import feature_matrix
+
+__all__ = ["CorrelationFilter", "ElasticNetFilter", "NearConstantFilter", "UnivariateFilter"]
+
+
+class _Filter(TransformerMixin, BaseEstimator):
+    """Keeps the columns of ``columns_``."""
+
+    columns_: list[str]
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Keep the chosen columns.
+
+        Raises
+        ------
+        CohortError
+            A chosen column is absent.
+        """
+        check_is_fitted(self, "columns_")
+        check_rows(X)
+        absent = [name for name in self.columns_ if name not in X.columns]
+        if absent:
+            raise CohortError(f"columns are absent: {', '.join(map(str, absent[:3]))}")
+        return X[self.columns_]
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Names of the kept columns."""
+        return np.asarray(self.columns_, dtype=object)
+
+
+class NearConstantFilter(_Filter):
+    """Drop columns where nearly all patients have the same value.
+
+    Parameters
+    ----------
+    max_share : float
+        Largest share of patients with one value.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"a": [1.0, 1.0, 1.0], "b": [1.0, 2.0, 3.0]})
+    >>> NearConstantFilter().fit(X).columns_
+    ['b']
+    """
+
+    def __init__(self, *, max_share: float = 0.95) -> None:
+        self.max_share = max_share
+
+    def fit(self, X: pd.DataFrame, y: Outcome | None = None) -> Self:
+        """Learn which columns vary."""
+        check_rows(X)
+        self.columns_ = list(X.columns[~near_constant(feature_matrix(X), max_share=self.max_share)])
+        return self
+
+
+class CorrelationFilter(_Filter):
+    """Of two columns that correlate strongly, keep the one less correlated with all the others.
+
+    Parameters
+    ----------
+    max_correlation : float
+        Largest absolute Pearson correlation between two kept columns.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 5.0], "b": [2.0, 4.0, 6.0, 10.0], "c": [1.0, 0.0, 1.0, 0.0]})
+    >>> CorrelationFilter().fit(X).columns_
+    ['a', 'c']
+    """
+
+    def __init__(self, *, max_correlation: float = 0.9) -> None:
+        self.max_correlation = max_correlation
+
+    def fit(self, X: pd.DataFrame, y: Outcome | None = None) -> Self:
+        """Learn which columns are not redundant. Missing values count as the median."""
+        check_rows(X)
+        matrix = feature_matrix(X)
+        varied = np.flatnonzero(~near_constant(matrix, max_share=1.0 - 1e-12))
+        values = matrix[:, varied]
+        values = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
+        scaled = (values - values.mean(axis=0)) / values.std(axis=0)
+        kept = np.sort(varied[decorrelate(scaled, self.max_correlation)])
+        self.columns_ = list(X.columns[kept])
+        return self
+
+
+class UnivariateFilter(_Filter):
+    """Keep the columns with the largest univariate Cox score test.
+
+    Parameters
+    ----------
+    max_features : int
+        How many stay.
+
+    Attributes
+    ----------
+    chi_square_ : Series
+        Score test of the kept columns, one degree of freedom, largest first.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"a": [1.0, 5.0, 2.0, 3.0], "b": [4.0, 3.0, 2.0, 1.0]})
+    >>> UnivariateFilter(max_features=1).fit(X, Outcome([1, 2, 3, 4], [1, 1, 1, 1])).columns_
+    ['b']
+    """
+
+    def __init__(self, *, max_features: int = 200) -> None:
+        self.max_features = max_features
+
+    def fit(self, X: pd.DataFrame, y: Outcome) -> Self:
+        """Learn the association of every column with the outcome. Missing values count as the median."""
+        check_rows(X, y)
+        screen = screen_features(feature_matrix(X), y, max_features=self.max_features)
+        self.columns_ = list(X.columns[screen.columns])
+        self.chi_square_ = pd.Series(screen.chi_square, index=self.columns_, name="chi_square")
+        return self
+
+
+class ElasticNetFilter(_Filter):
+    """Keep the columns that an elastic-net Cox model, tuned by inner cross-validation, gives weight.
+
+    Parameters
+    ----------
+    l1_ratio, rule, inner_folds
+        As in :class:`radiomics_npc.survival.elastic_net.Penalty`.
+    random_state : int
+
+    Attributes
+    ----------
+    coef_ : Series
+        For one standard deviation, heaviest first.
+    alpha_ : float
+    tuning_ : DataFrame
+        Cross-validated deviance along the path.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(0)
+    >>> X = pd.DataFrame(random.normal(size=(60, 3)), columns=list("abc"))
+    >>> y = Outcome(random.exponential(np.exp(-2 * X["b"])), np.ones(60))
+    >>> ElasticNetFilter().fit(X, y).columns_[0]
+    'b'
+    """
+
+    def __init__(
+        self,
+        *,
+        l1_ratio: float = 0.5,
+        rule: Literal["min", "1se"] = "min",
+        inner_folds: int = 5,
+        random_state: int = 0,
+    ) -> None:
+        self.l1_ratio = l1_ratio
+        self.rule = rule
+        self.inner_folds = inner_folds
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: Outcome) -> Self:
+        """Tune and fit. No column stays when the tuning prefers none."""
+        check_rows(X, y)
+        net = fit_elastic_net(
+            feature_matrix(X), y, max_features=None, max_correlation=1.0, random_state=self.random_state,
+            penalty=Penalty(l1_ratio=self.l1_ratio, rule=self.rule, folds=self.inner_folds),
+        )  # fmt: skip
+        weight = pd.Series(net.coefficients, index=X.columns[net.screen.columns], name="coef")
+        self.coef_ = weight[weight != 0].sort_values(key=np.abs, ascending=False, kind="stable")
+        self.columns_, self.alpha_ = list(self.coef_.index), net.alpha
+        self.tuning_ = pd.DataFrame({"alpha": net.alphas, "deviance": net.deviance, "se": net.se})
+        return self

@@ -1,0 +1,403 @@
+"""Repeated stratified nested cross-validation.
+
+A model is cloned and fitted anew in every training fold, and whatever it tunes
+it tunes there. Risks of two fitted models are not comparable, so only pairs of
+patients within a test fold count.
+
+References
+----------
+Simon R et al. Brief Bioinform 2011;12:203-214 (cross-validated survival risk).
+LeDell E et al. Electron J Stat 2015;9:1583-1607 (intervals from influence functions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import norm
+from sklearn.base import clone
+
+from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.errors import ConfigError, RadiomicsNPCError
+from radiomics_npc.parallel import map_cases
+from radiomics_npc.progress import track
+from radiomics_npc.survival.calibration import Calibration, calibrate
+from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
+from radiomics_npc.survival.design import check_rows
+from radiomics_npc.survival.folds import stratified_folds
+
+__all__ = ["CrossValidation", "cross_validate"]
+
+
+def pfs_column(months: float) -> str:
+    """Column of the probability at a horizon: ``pfs_60``."""
+    return f"pfs_{months:g}"
+
+
+METRICS = ("harrell_c", "uno_c")
+_FAILURES = ["model", "repeat", "fold", "error", "message", "remedy"]
+# What a fit can fail of because of the data; anything else is a fault of ours and is raised.
+_DATA_FAULTS = (RadiomicsNPCError, ArithmeticError, np.linalg.LinAlgError)
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """Scores and out-of-fold predictions of some models.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        patient_id, repeat, fold, model, risk (comparable within a fold only), ``pfs_60``
+        (probability at the horizon), group (cut points from the training fold).
+    per_repeat : DataFrame
+        model, repeat, metric, estimate, se.
+    scores : DataFrame
+        model, metric, estimate, se, lower, upper, sd (over repeats), repeats,
+        failed_folds.
+    differences : DataFrame
+        model, reference, metric, estimate, se, lower, upper, p.
+    failures : DataFrame
+        model, repeat, fold, error, message, remedy.
+    notes : tuple of str
+        What concerns the whole validation, such as a horizon past the follow-up.
+    design : dict
+        folds, repeats, random_state, horizon_months, reference, confidence, patients, events.
+    """
+
+    predictions: pd.DataFrame
+    per_repeat: pd.DataFrame
+    scores: pd.DataFrame
+    differences: pd.DataFrame
+    failures: pd.DataFrame
+    outcome: Outcome = field(repr=False)
+    notes: tuple[str, ...] = ()
+    design: dict[str, Any] = field(default_factory=dict)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Scores."""
+        return self.scores
+
+    def patients(self, model: str) -> pd.DataFrame:
+        """Out-of-fold predictions of a model, one row a patient.
+
+        Parameters
+        ----------
+        model : str
+
+        Returns
+        -------
+        DataFrame
+            By patient_id: ``pfs_60`` (mean over repeats) and group (median over repeats).
+
+        Raises
+        ------
+        ConfigError
+            No such model.
+        """
+        rows = self.predictions[self.predictions["model"] == model]
+        if rows.empty:
+            raise ConfigError(f"no model {model} was validated", f"There are {', '.join(self.models)}.")
+        codes = rows.assign(code=rows["group"].cat.codes.where(rows["group"].notna(), np.nan))
+        column = pfs_column(self.design["horizon_months"])
+        found = codes.groupby("patient_id", sort=False)[[column, "code"]].agg(
+            {column: "mean", "code": "median"}
+        )
+        # A median between two groups goes to the lower one.
+        group = [int(code) for code in np.floor(found["code"]).fillna(-1)]
+        found["group"] = pd.Categorical.from_codes(group, list(rows["group"].cat.categories), ordered=True)
+        return found.drop(columns="code").reindex(self.outcome.patient_id)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the validated models."""
+        return list(self.predictions["model"].unique())
+
+    def calibration(self, model: str, *, groups: int = 5) -> Calibration:
+        """Calibration of the out-of-fold probabilities at the horizon."""
+        horizon = self.design["horizon_months"]
+        predicted = self.patients(model)[pfs_column(horizon)]
+        return calibrate(self.outcome, predicted, horizon_months=horizon, groups=groups)
+
+    def _repr_html_(self) -> str:
+        shown = self.scores.to_html(index=False, float_format="{:.3f}".format)
+        notes = "".join(f"<li>{note}</li>" for note in self.notes)
+        d = self.design
+        head = f"<p>{d['repeats']} x {d['folds']}-fold cross-validation, {d['patients']} patients</p>"
+        return head + shown + (f"<ul>{notes}</ul>" if notes else "")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One training fold: all models are fitted in it."""
+
+    repeat: int
+    fold: int
+    test: NDArray[np.intp]
+    seed: int
+
+    @property
+    def label(self) -> str:
+        return f"repeat {self.repeat + 1}, fold {self.fold + 1}"
+
+
+@dataclass(frozen=True)
+class _FoldResult:
+    label: str
+    predictions: pd.DataFrame
+    failures: list[tuple[Any, ...]]
+
+
+class _FitFold:
+    """Fits every model in a training fold; picklable, so that it can go to another process."""
+
+    def __init__(self, models: Mapping[str, Any], X: pd.DataFrame, y: Outcome, horizon_months: float) -> None:
+        self.models, self.X, self.y, self.horizon_months = dict(models), X, y, horizon_months
+        self.column = pfs_column(horizon_months)
+
+    def __call__(self, task: _Task) -> _FoldResult:
+        train = np.setdiff1d(np.arange(len(self.y)), task.test)
+        parts, failures = [], []
+        for name, model in self.models.items():
+            try:
+                risk, pfs, group = self._one(model, train, task)
+            except _DATA_FAULTS as error:
+                risk = pfs = np.full(len(task.test), np.nan)
+                group = np.full(len(task.test), None)
+                message, remedy = getattr(error, "message", str(error)), getattr(error, "remedy", "")
+                failures.append((name, task.repeat, task.fold, type(error).__name__, message, remedy))
+            parts.append(pd.DataFrame({
+                "patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold,
+                "model": name, "risk": risk, self.column: pfs, "group": np.asarray(group, dtype=object),
+            }))  # fmt: skip
+        return _FoldResult(task.label, pd.concat(parts, ignore_index=True), failures)
+
+    def _one(self, model: Any, train: NDArray[np.intp], task: _Task) -> tuple[Any, Any, Any]:
+        fitted = clone(model)
+        if "random_state" in fitted.get_params():
+            fitted.set_params(random_state=task.seed)
+        fitted.fit(self.X.iloc[train], self.y.take(train))
+        held = self.X.iloc[task.test]
+        risk = np.asarray(fitted.predict_risk(held), dtype=float)
+        pfs = fitted.predict_survival(held, [self.horizon_months])[:, 0]
+        groups = getattr(fitted, "groups_", None)
+        return risk, pfs, groups.predict(risk) if groups is not None else np.full(len(risk), None)
+
+
+def cross_validate(
+    models: Mapping[str, Any],
+    X: pd.DataFrame,
+    y: Outcome,
+    *,
+    folds: int = 5,
+    repeats: int = 10,
+    random_state: int = 0,
+    jobs: int = 0,
+    inner_folds: int | None = None,
+    horizon_months: float = 60.0,
+    reference: str | None = "clinical_cox",
+    confidence: float = 0.95,
+) -> CrossValidation:
+    """Score models by repeated stratified nested cross-validation.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator
+        Not fitted; each with ``fit(X, y)``, ``predict_risk`` and ``predict_survival``.
+    X : DataFrame
+        By patient_id.
+    y : Outcome
+        The same patients in the same order.
+    folds, repeats : int
+        Folds hold the same share of events.
+    inner_folds : int, optional
+        Folds within the training patients, for models that tune there; by default
+        what each model says.
+    random_state : int
+        Every repeat and fold draws a seed of its own from it, so that the result is
+        the same for any number of processes.
+    jobs : int
+        Processes; 0 takes all cores.
+    horizon_months : float
+        Horizon of the probabilities, and truncation of Uno's C.
+    reference : str, optional
+        Model that the others are compared with; no comparison if it is not among them.
+    confidence : float
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    CohortError
+        Fewer events than folds, or other patients in X than in y.
+    ConfigError
+        No models.
+
+    Notes
+    -----
+    C of a repeat counts all comparable pairs within the test folds (a stratified C),
+    and its standard error is the infinitesimal jackknife over patients. The estimate
+    is the mean over repeats. Repeats hold the same patients, so the variance of the
+    mean is taken to be the mean of the variances, never that divided by the number of
+    repeats. A difference is made patient by patient, so that it is paired. The
+    standard errors are about the patients on whom the models were tried; they take
+    the fitted models as given.
+
+    Examples
+    --------
+    >>> from radiomics_npc.survival.cox import CoxModel
+    >>> random = np.random.default_rng(0)
+    >>> X = pd.DataFrame({"age": random.normal(size=80), "noise": random.normal(size=80)})
+    >>> y = Outcome(random.exponential(30 * np.exp(-X["age"])), random.random(80) < 0.8, X.index)
+    >>> models = {"both": CoxModel(), "noise": CoxModel()}
+    >>> result = cross_validate({"both": CoxModel()}, X, y, repeats=2, jobs=1, horizon_months=24)
+    >>> result.scores.loc[0, ["model", "metric"]].tolist(), bool(result.scores.loc[0, "estimate"] > 0.6)
+    (['both', 'harrell_c'], True)
+    """
+    check_rows(X, y)
+    if not models:
+        raise ConfigError("no models to validate")
+    tasks = _tasks(y, folds, repeats, random_state)
+    work = _FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizon_months)
+    done = track(map_cases(work, tasks, jobs=jobs, ordered=True), "cross-validation", len(tasks))
+    results = list(done)
+    predictions = _together(results, list(models))
+    failures = pd.DataFrame([row for r in results for row in r.failures], columns=_FAILURES)
+    found = _concordances(predictions, y, horizon_months)
+    design = {
+        "folds": folds, "repeats": repeats, "random_state": random_state, "reference": reference,
+        "horizon_months": horizon_months, "confidence": confidence,
+        "patients": len(y), "events": int(y.event.sum()),
+    }  # fmt: skip
+    return CrossValidation(
+        predictions,
+        _per_repeat(found),
+        _scores(found, failures, confidence),
+        _differences(found, reference, confidence),
+        failures,
+        y,
+        _notes(predictions, failures, horizon_months),
+        design,
+    )
+
+
+def _ready(model: Any, inner_folds: int | None) -> Any:
+    """An unfitted copy, with the number of inner folds asked for."""
+    fresh = clone(model)
+    if inner_folds is not None and "inner_folds" in fresh.get_params():
+        fresh.set_params(inner_folds=inner_folds)
+    return fresh
+
+
+def _tasks(y: Outcome, folds: int, repeats: int, random_state: int) -> list[_Task]:
+    tasks = []
+    for repeat, seed in enumerate(np.random.SeedSequence(random_state).spawn(repeats)):
+        split, *inner = seed.spawn(folds + 1)
+        fold = stratified_folds(y, folds, split)
+        for k in range(folds):
+            number = int(inner[k].generate_state(1)[0])
+            tasks.append(_Task(repeat, k, np.flatnonzero(fold == k), number))
+    return tasks
+
+
+def _together(results: Sequence[_FoldResult], models: Sequence[str]) -> pd.DataFrame:
+    """All predictions, by model, repeat and the order of patients in the folds."""
+    table = pd.concat([r.predictions for r in results], ignore_index=True)
+    table["model"] = pd.Categorical(table["model"], list(models))
+    table = table.sort_values(["model", "repeat", "fold"], kind="stable", ignore_index=True)
+    table["model"] = table["model"].astype(str)
+    used = [g for g in ("low", "intermediate", "high") if (table["group"] == g).any()]
+    table["group"] = pd.Categorical(table["group"], used, ordered=True)
+    return table
+
+
+Found = dict[tuple[str, str, int], Concordance | None]
+
+
+def _concordances(predictions: pd.DataFrame, y: Outcome, tau: float) -> Found:
+    """C of every model, metric and repeat; None where a fold failed. Patients in the order of y."""
+    found: Found = {}
+    for key, rows in predictions.groupby(["model", "repeat"], sort=False):
+        model, repeat = str(key[0]), int(str(key[1]))
+        ordered = rows.set_index("patient_id").loc[y.patient_id]
+        usable = bool(ordered["risk"].notna().all())
+        for metric in METRICS:
+            result = None
+            if usable and metric == "harrell_c":
+                result = harrell_c(y, ordered["risk"], strata=ordered["fold"])
+            elif usable:
+                result = uno_c(y, ordered["risk"], tau=tau, strata=ordered["fold"])
+            found[model, metric, repeat] = result
+    return found
+
+
+def _per_repeat(found: Found) -> pd.DataFrame:
+    rows = [
+        (model, repeat, metric, np.nan if c is None else c.estimate, np.nan if c is None else c.se)
+        for (model, metric, repeat), c in found.items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "repeat", "metric", "estimate", "se"])
+
+
+def _pooled(estimates: Sequence[float], variances: Sequence[float], confidence: float) -> tuple[float, ...]:
+    """Mean, standard error and limits over repeats of the same patients."""
+    if not estimates:
+        return (np.nan,) * 4
+    mean, se = float(np.mean(estimates)), float(np.sqrt(np.mean(variances)))
+    reach = norm.ppf(0.5 + confidence / 2) * se
+    return mean, se, mean - reach, mean + reach
+
+
+def _scores(found: Found, failures: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    rows = []
+    for model, metric in dict.fromkeys(key[:2] for key in found):
+        sound = [c for (m, k, _), c in found.items() if (m, k) == (model, metric) and c is not None]
+        estimates = [c.estimate for c in sound]
+        mean, se, low, high = _pooled(estimates, [c.se**2 for c in sound], confidence)
+        sd = float(np.std(estimates, ddof=1)) if len(sound) > 1 else np.nan
+        failed = int((failures["model"] == model).sum())
+        rows.append((model, metric, mean, se, max(low, 0.0), min(high, 1.0), sd, len(sound), failed))
+    names = ["model", "metric", "estimate", "se", "lower", "upper", "sd", "repeats", "failed_folds"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _differences(found: Found, reference: str | None, confidence: float) -> pd.DataFrame:
+    """Each model minus the reference, over the repeats that both finished."""
+    rows = []
+    for model, metric in dict.fromkeys(key[:2] for key in found):
+        if model == reference or not any(key[0] == reference for key in found):
+            continue
+        pairs = [
+            (c, found[str(reference), metric, r])
+            for (m, k, r), c in found.items()
+            if (m, k) == (model, metric)
+        ]
+        both = [(a, b) for a, b in pairs if a is not None and b is not None]
+        values = [a.estimate - b.estimate for a, b in both]
+        variances = [float(np.sum((a.influence - b.influence) ** 2)) for a, b in both]
+        mean, se, low, high = _pooled(values, variances, confidence)
+        p = 2 * norm.sf(abs(mean) / se) if se > 0 else np.nan
+        rows.append((model, reference, metric, mean, se, low, high, p))
+    names = ["model", "reference", "metric", "estimate", "se", "lower", "upper", "p"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _notes(predictions: pd.DataFrame, failures: pd.DataFrame, horizon_months: float) -> tuple[str, ...]:
+    notes = []
+    if len(failures):
+        worst = ", ".join(f"{m} in {n}" for m, n in failures["model"].value_counts(sort=False).items())
+        notes.append(f"Fits failed: {worst} folds; their repeats do not count for these models.")
+    unknown = predictions[pfs_column(horizon_months)].isna() & predictions["risk"].notna()
+    if unknown.any():
+        where = predictions[unknown].groupby(["repeat", "fold"]).ngroups
+        notes.append(
+            f"{where} training folds have no follow-up to {horizon_months:g} months: "
+            "no probability is given there. Take an earlier horizon."
+        )
+    return tuple(notes)
