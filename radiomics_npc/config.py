@@ -29,6 +29,7 @@ __all__ = [
     "Sequence",
     "StudySettings",
     "ValidationSettings",
+    "config_path",
     "portable_settings",
     "preset_path",
     "read_settings",
@@ -320,11 +321,31 @@ def portable_settings(settings: StudySettings, folder: Path) -> dict[str, Any]:
     return plain
 
 
+def config_path(name: str) -> Path:
+    """Return a shipped settings file by its path under ``configs``.
+
+    They lie in ``configs`` of a source checkout, and in the package where it
+    was installed from a wheel.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file.
+
+    Examples
+    --------
+    >>> config_path("demo.yaml").name
+    'demo.yaml'
+    """
+    package = Path(__file__).parent
+    for folder in (package / "configs", package.parent / "configs"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"there is no settings file {name} in this installation")
+
+
 def preset_path(preset: str, sequence: str) -> Path:
     """Return the PyRadiomics settings of a preset for one sequence.
-
-    They lie in ``configs/pyradiomics`` of a source checkout, and in the
-    package where it was installed from a wheel.
 
     Raises
     ------
@@ -336,12 +357,10 @@ def preset_path(preset: str, sequence: str) -> Path:
     >>> preset_path("iso1mm", "ce_t1").name
     'iso1mm_ce_t1.yaml'
     """
-    package = Path(__file__).parent
-    for folder in (package / "configs", package.parent / "configs"):
-        path = folder / "pyradiomics" / f"{preset}_{sequence}.yaml"
-        if path.is_file():
-            return path
-    raise ConfigError(
-        f"there is no preset {preset} for {sequence}",
-        "Presets are iso1mm, inplane2d and native; or name files of your own under features.settings.",
-    )
+    try:
+        return config_path(f"pyradiomics/{preset}_{sequence}.yaml")
+    except ConfigError:
+        raise ConfigError(
+            f"there is no preset {preset} for {sequence}",
+            "Presets are iso1mm, inplane2d and native; or name files of your own under features.settings.",
+        ) from None

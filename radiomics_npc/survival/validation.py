@@ -12,8 +12,10 @@ LeDell E et al. Electron J Stat 2015;9:1583-1607 (intervals from influence funct
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import ConfigError, RadiomicsNPCError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
+from radiomics_npc.storage import read_table, write_json, write_table
 from radiomics_npc.survival.calibration import Calibration, calibrate
 from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
 from radiomics_npc.survival.design import check_rows
@@ -109,7 +112,7 @@ class CrossValidation:
         )
         # A median between two groups goes to the lower one.
         group = [int(code) for code in np.floor(found["code"]).fillna(-1)]
-        found["group"] = pd.Categorical.from_codes(group, list(rows["group"].cat.categories), ordered=True)
+        found["group"] = pd.Categorical.from_codes(group, rows["group"].cat.categories, ordered=True)
         return found.drop(columns="code").reindex(self.outcome.patient_id)
 
     @property
@@ -122,6 +125,21 @@ class CrossValidation:
         horizon = self.design["horizon_months"]
         predicted = self.patients(model)[pfs_column(horizon)]
         return calibrate(self.outcome, predicted, horizon_months=horizon, groups=groups)
+
+    def write(self, folder: Path) -> None:
+        """Write predictions (parquet and CSV), scores, per_repeat, differences and the design."""
+        write_table(folder / "predictions.parquet", self.predictions)
+        for name in ("predictions", "scores", "per_repeat", "differences"):
+            write_table(folder / f"{name}.csv", getattr(self, name))
+        write_table(folder / "failed_fits.csv", self.failures)
+        write_json(folder / "cross_validation.json", self.design)
+
+    @classmethod
+    def read(cls, folder: Path, outcome: Outcome) -> CrossValidation:
+        """Read what :meth:`write` wrote; scores are made again from the predictions."""
+        design = json.loads((folder / "cross_validation.json").read_text(encoding="utf-8"))
+        predictions = read_table(folder / "predictions.parquet")
+        return _score(predictions, read_table(folder / "failed_fits.csv"), outcome, design)
 
     def _repr_html_(self) -> str:
         shown = self.scores.to_html(index=False, float_format="{:.3f}".format)
@@ -269,20 +287,28 @@ def cross_validate(
     results = list(done)
     predictions = _together(results, list(models))
     failures = pd.DataFrame([row for r in results for row in r.failures], columns=_FAILURES)
-    found = _concordances(predictions, y, horizon_months)
     design = {
         "folds": folds, "repeats": repeats, "random_state": random_state, "reference": reference,
         "horizon_months": horizon_months, "confidence": confidence,
         "patients": len(y), "events": int(y.event.sum()),
     }  # fmt: skip
+    return _score(predictions, failures, y, design)
+
+
+def _score(
+    predictions: pd.DataFrame, failures: pd.DataFrame, y: Outcome, design: dict[str, Any]
+) -> CrossValidation:
+    """All scores follow from the out-of-fold predictions."""
+    horizon, confidence = design["horizon_months"], design["confidence"]
+    found = _concordances(predictions, y, horizon)
     return CrossValidation(
         predictions,
         _per_repeat(found),
         _scores(found, failures, confidence),
-        _differences(found, reference, confidence),
+        _differences(found, design["reference"], confidence),
         failures,
         y,
-        _notes(predictions, failures, horizon_months),
+        _notes(predictions, failures, horizon),
         design,
     )
 
