@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class Outcome:
         By default "0", "1", ...
     name : str
         The endpoint, as shown in figures.
+    simulated : bool
+        Patients that never lived: models fitted to them, and all that is shown of them, say so.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Outcome:
     event: NDArray[np.bool_]
     patient_id: Any = None
     name: str = "progression-free survival"
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         time = np.asarray(self.time_months, dtype=float)
@@ -86,7 +89,7 @@ class Outcome:
         ids = self.patient_id[rows]
         if ids.has_duplicates:
             ids = pd.RangeIndex(len(ids)).astype(str)
-        return Outcome(self.time_months[rows], self.event[rows], ids, self.name)
+        return Outcome(self.time_months[rows], self.event[rows], ids, self.name, self.simulated)
 
     def loc(self, patient_id: Sequence[str] | pd.Index[str]) -> Outcome:
         """Patients by identifier, in the order given."""
@@ -98,9 +101,8 @@ class Outcome:
     def censor_at(self, months: float) -> Outcome:
         """Administrative censoring: later times become ``months``, without event."""
         late = self.time_months > months
-        return Outcome(
-            np.where(late, months, self.time_months), self.event & ~late, self.patient_id, self.name
-        )
+        time = np.where(late, months, self.time_months)
+        return replace(self, time_months=time, event=self.event & ~late)
 
     def to_frame(self) -> pd.DataFrame:
         """Table with columns time_months and event, by patient_id."""
@@ -112,7 +114,11 @@ class Outcome:
         return np.array(list(pairs), dtype=[("event", bool), ("time", float)])
 
     def _repr_html_(self) -> str:
-        return f"<p>{self.name}: {len(self)} patients, {int(self.event.sum())} events</p>"
+        return f"<p>{self._summary()}</p>"
 
     def __repr__(self) -> str:
-        return f"<Outcome {self.name}: {len(self)} patients, {int(self.event.sum())} events>"
+        return f"<Outcome {self._summary()}>"
+
+    def _summary(self) -> str:
+        patients = f"{len(self)}{' simulated' if self.simulated else ''} patients"
+        return f"{self.name}: {patients}, {int(self.event.sum())} events"
