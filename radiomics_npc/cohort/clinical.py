@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -82,22 +83,12 @@ def index_by_patient(
     blank = ids == ""
     if blank.any():
         lines = ", ".join(str(line) for line in cells.index[blank])
-        findings.append(
-            Finding.error(
-                f"no patient in line {lines}", "Give the patient, or delete the line.", where=column
-            )
-        )
-    for patient, count in ids[~blank].value_counts().items():
-        if count > 1:
-            lines = ", ".join(str(line) for line in cells.index[ids == patient])
-            findings.append(
-                Finding.error(
-                    f"patient occurs {count} times in {name} (lines {lines})",
-                    "Keep one line a patient.",
-                    str(patient),
-                    where=column,
-                )
-            )
+        remedy = "Give the patient, or delete the line."
+        findings.append(Finding.error(f"no patient in line {lines}", remedy, where=column))
+    for patient in ids[~blank & ids.duplicated()].unique():
+        lines = ", ".join(str(line) for line in cells.index[ids == patient])
+        problem = f"patient occurs more than once in {name} (lines {lines})"
+        findings.append(Finding.error(problem, "Keep one line a patient.", patient, where=column))
     kept = cells[~blank & ~ids.duplicated()]
     return kept.drop(columns=column).set_axis(pd.Index(kept[column], name="patient_id"), axis=0), findings
 
@@ -113,48 +104,50 @@ def _by_alias(columns: list[str], name: str) -> tuple[str | None, list[str]]:
 
 def _find_columns(cells: pd.DataFrame, settings: ClinicalSettings) -> tuple[dict[str, str], list[Finding]]:
     """Find standard and extra columns: by the study's word, else by their usual names."""
-    found: dict[str, str] = {}
-    findings = []
     asked = {**settings.columns, **{name: extra.column for name, extra in settings.extra.items()}}
     asked.pop("patient_id", None)
-    for name, wanted in asked.items():
-        if (name in ALIASES) == (name in settings.extra) or "__" in name:
-            problem = (
-                f"{name!r} is no column this package knows"
-                if name not in ALIASES
-                else f"{name!r} is a standard column"
-            )
-            findings.append(
-                Finding.error(
-                    problem, "Use columns: for standard ones, extra: for others (no __ in the name)."
-                )
-            )
-            continue
-        try:
-            found[name] = find_column(cells.columns, wanted)
-        except CohortError as error:
-            findings.append(Finding.error(f"{name}: {error.message}", error.remedy, where=wanted))
-    for name in ALIASES:
-        if name == "patient_id" or name in asked:
-            continue
-        free = [c for c in cells.columns if c not in found.values()]
+    stated, faults = _stated_columns(cells, asked, settings)
+    guessed: dict[str, str] = {}
+    for name in ALIASES.keys() - {"patient_id", *asked}:
+        free = [c for c in cells.columns if c not in stated.values()]
         column, rivals = _by_alias(free, name)
         if rivals:
             both = " and ".join(repr(c) for c in (column, *rivals))
-            findings.append(
-                Finding.error(f"columns {both} could both be {name}", f"Say which under columns: {name}.")
+            faults.append(
+                Finding.error(f"columns {both} could both be {name}", f"Name one: columns: {name}.")
             )
         elif column is not None:
-            found[name] = column
-    absent = [name for name in ALIASES if name not in found and name not in (*asked, "patient_id")]
+            guessed[name] = column
+    # in the order of ALIASES, whatever the order of a set
+    found = {name: (stated | guessed)[name] for name in [*ALIASES, *asked] if name in stated | guessed}
+    absent = [name for name in ALIASES if name not in {*found, *asked, "patient_id"}]
+    remedy = "Overrule it under clinical.columns."
+    for how, names in (("read as the study says", stated), ("recognized by their names", guessed)):
+        if names:
+            listed = ", ".join(f"{name} from {found[name]!r}" for name in found if name in names)
+            faults.append(Finding.info(f"columns {how}: {listed}", remedy if names is guessed else ""))
     if absent:
-        findings.append(
-            Finding.info(
-                f"not in the table: {', '.join(absent)}",
-                "If they are, name them under clinical.columns.",
-            )
-        )
-    return found, findings
+        faults.append(Finding.info(f"columns not found: {', '.join(absent)}", remedy))
+    return found, faults
+
+
+def _stated_columns(
+    cells: pd.DataFrame, asked: Mapping[str, str], settings: ClinicalSettings
+) -> tuple[dict[str, str], list[Finding]]:
+    found, faults = {}, []
+    for name, wanted in asked.items():
+        if name in settings.extra and name in ALIASES:
+            faults.append(Finding.error(f"extra: {name} is a standard column", "Name it under columns:."))
+        elif name in settings.extra and "__" in name:
+            faults.append(Finding.error(f"extra: {name} reads like a feature", "Leave out the double _."))
+        elif name not in settings.extra and name not in ALIASES:
+            faults.append(Finding.error(f"columns: {name} is no standard column", "Name it under extra:."))
+        else:
+            try:
+                found[name] = find_column(cells.columns, wanted)
+            except CohortError as error:
+                faults.append(Finding.error(f"{name}: {error.message}", error.remedy, where=wanted))
+    return found, faults
 
 
 def type_columns(cells: pd.DataFrame, settings: ClinicalSettings) -> tuple[pd.DataFrame, list[Finding]]:
@@ -171,7 +164,6 @@ def type_columns(cells: pd.DataFrame, settings: ClinicalSettings) -> tuple[pd.Da
         number = name in _NUMBERS or (extra is not None and extra.kind == "number")
         reader = ColumnReader(name, column, cells[column], settings)
         typed[name] = reader.numbers() if number or reader.holds_amounts() else reader.categories()
-        findings.append(reader.summary(guessed=name not in settings.columns and extra is None))
         findings.extend(reader.findings)
         if name == "age":
             findings.extend(_implausible_ages(typed[name], column))

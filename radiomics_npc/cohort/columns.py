@@ -52,13 +52,6 @@ class ColumnReader:
         own: Mapping[str, str | None] = settings.values.get(name, {})  # noqa: PD011 (a setting, no array)
         self._own = {word.casefold().strip(): target for word, target in own.items()}
         self._cells = cells
-        self._missing = 0
-
-    def summary(self, *, guessed: bool) -> Finding:
-        """Say which column was taken, and how many values it lacks."""
-        how = "recognized by its name" if guessed else "as the study says"
-        missing = f"; {self._missing} of {len(self._cells)} missing" if self._missing else ""
-        return Finding.info(f"read as {self.name}, {how}{missing}", where=self.column)
 
     def holds_amounts(self) -> bool:
         """Whether EBV-DNA or VCA-IgA are copies or titers: a number occurs that is no code (0, 1, 2)."""
@@ -76,7 +69,7 @@ class ColumnReader:
             if category and category.casefold() != text.casefold():
                 self._account(text, category)
         values = self._cells.map(found)
-        self._missing = int(values.isna().sum())
+        self._account_missing(values)
         levels = LEVELS.get(self.name) or tuple(sorted(values.dropna().unique()))
         return values.astype(pd.CategoricalDtype(list(levels)))
 
@@ -89,7 +82,7 @@ class ColumnReader:
             if category and category != text:
                 self._account(text, category)
         values = self._cells.map(found).astype(float)
-        self._missing = int(values.isna().sum())
+        self._account_missing(values)
         return values
 
     def _read(self, text: str, read: Reader) -> str | None:
@@ -112,6 +105,13 @@ class ColumnReader:
         elif category == "":
             self._account(text, "missing (not assessed)")
         return category
+
+    def _account_missing(self, values: pd.Series) -> None:
+        missing = int(values.isna().sum())
+        if missing:
+            self.findings.append(
+                Finding.info(f"{missing} of {len(values)} patients have no {self.name}", where=self.column)
+            )
 
     def _patients(self, text: str) -> list[str]:
         return [str(p) for p in self._cells.index[self._cells == text]]

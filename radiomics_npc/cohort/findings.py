@@ -142,12 +142,14 @@ class CheckReport:
         from rich.text import Text
 
         console = console or Console()
+        frame = self.to_frame()
         if self.findings:
-            table = Table("", "patient", "sequence", "where", "problem", "remedy")
+            shown = [c for c in _COLUMNS[1:] if frame[c].any()]
+            table = Table("", *(c.replace("patient_id", "patient") for c in shown))
             for f in self.findings:
                 # Text, not str: a value such as "[M0]" must not be taken for markup
-                cells = (f.patient_id, f.sequence, f.where, f.problem, f.remedy)
-                table.add_row(Text(f.severity, _COLORS[f.severity]), *(Text(c) for c in cells))
+                cells = (Text(getattr(f, column)) for column in shown)
+                table.add_row(Text(f.severity, _COLORS[f.severity]), *cells)
             console.print(table)
         console.print(Text(self.summary))
 

@@ -163,7 +163,7 @@ def _contradictions(table: pd.DataFrame, groups: pd.DataFrame) -> list[Finding]:
     problem = f"recorded groups follow the {edition}: {agreeing[edition]} of {len(known)} agree ({others})"
     findings = [Finding.info(problem, where="stage")]
     for patient in known:
-        derived = groups.at[patient, edition]
+        derived = str(groups.at[patient, edition])
         if not _agree(recorded[patient], derived):
             tnm = " ".join(str(table.at[patient, c]) for c in ("T", "N", "M"))
             problem = f"recorded stage {recorded[patient]}, yet {tnm} is {derived} in the {edition}"

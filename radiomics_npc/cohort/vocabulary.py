@@ -14,10 +14,11 @@ __all__ = ["ALIASES", "LEVELS", "NOT_GIVEN", "Reader", "read_binary", "read_sex"
 Reader = Callable[[str], str | None]
 
 #: Usual names of each column, as :func:`radiomics_npc.cohort.tables.plain` reduces them.
+#: A column "name" is never taken for the patient: it may hold one.
 ALIASES: dict[str, tuple[str, ...]] = {
     "patient_id": (
         "patientid", "id", "patient", "patientno", "patientnumber", "pid", "case", "caseid", "caseno",
-        "subject", "subjectid", "no", "number", "serialnumber", "patientname", "name", "编号", "序号",
+        "subject", "subjectid", "no", "number", "serialnumber", "编号", "序号",
     ),
     "age": ("age", "ageyears", "agey", "ageatdiagnosis", "patientage", "年龄"),
     "sex": ("sex", "gender", "patientsex", "性别"),

@@ -15,6 +15,7 @@ from radiomics_npc.cohort.cases import ImageFiles
 from radiomics_npc.errors import ImageError, MaskError
 from radiomics_npc.imaging.dicom import is_series, read_series
 from radiomics_npc.imaging.grid import grid_difference, overlap, reorient_mask, resample_mask
+from radiomics_npc.imaging.nifti import require_whole_nifti
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = ["place_mask", "read_image", "read_mask", "read_pair"]
@@ -33,7 +34,8 @@ def read_image(path: Path) -> Volume:
     Returns
     -------
     Volume
-        Values as stored, rescaled where the file says so.
+        Values as stored, rescaled where the file says so. In a NIfTI file ITK
+        takes values that are not finite as 0.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def _read_file(path: Path) -> sitk.Image:
             f"{path.name} is of no known kind",
             "Give the folder of a DICOM series, or a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file.",
         )
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        require_whole_nifti(path)
     try:
         with _quiet():
             return sitk.ReadImage(str(path))
@@ -153,11 +157,11 @@ def _segment(image: sitk.Image, name: str, file: str) -> tuple[sitk.Image, int]:
         )
         raise MaskError(f"{file} has no segment {name!r}", known)
     key = names[name]
+    value = image.GetMetaData(f"{key}_LabelValue") if image.HasMetaDataKey(f"{key}_LabelValue") else "1"
     if image.GetNumberOfComponentsPerPixel() > 1:
-        image = sitk.VectorIndexSelectionCast(image, int(image.GetMetaData(f"{key}_Layer")))
-    return image, int(image.GetMetaData(f"{key}_LabelValue")) if image.HasMetaDataKey(
-        f"{key}_LabelValue"
-    ) else 1
+        layer = int(image.GetMetaData(f"{key}_Layer"))
+        image = sitk.VectorIndexSelectionCast(image, layer)
+    return image, int(value)
 
 
 def _values(array: NDArray[Any]) -> str:

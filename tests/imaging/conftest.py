@@ -55,11 +55,17 @@ def write_series() -> Callable[..., Path]:
     return write
 
 
-def edit_slice(file: Path, **changes) -> None:
-    data = pydicom.dcmread(file)
-    for tag, value in changes.items():
-        setattr(data, tag, value)
-    data.save_as(file)
+@pytest.fixture
+def edit_slice() -> Callable[..., None]:
+    """Change tags of a written slice; None removes the value."""
+
+    def edit(file, **changes):
+        data = pydicom.dcmread(file)
+        for tag, value in changes.items():
+            setattr(data, tag, value)
+        data.save_as(file)
+
+    return edit
 
 
 @pytest.fixture
