@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
-from radiomics_npc.provenance import software_versions
 from radiomics_npc.storage import FeatureStore, content_key, file_digest
 
 __all__ = ["extract_features"]
@@ -111,14 +111,13 @@ def extract_features(
 
 def _recipe(settings: FeatureSettings, sequence: str, on_mismatch: str) -> dict[str, Any]:
     """All that the values of one sequence depend on besides its files."""
-    versions = software_versions()
     return {
         "schema": _SCHEMA,
         "pyradiomics": sequence_parameters(settings, sequence),
         "normalize": settings.normalize,
         "morphology": settings.morphology,
         "on_mismatch": on_mismatch,
-        "versions": {name: versions[name] for name in _PACKAGES},
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
     }
 
 

@@ -44,8 +44,11 @@ def body_mask(volume: Volume) -> NDArray[np.bool_]:
     -----
     Otsu's threshold (IEEE Trans Syst Man Cybern 1979;9:62-66) on the square
     root of the intensities, so that bright fat does not pull it into the
-    tissues. It is found twice: the second time inside the bounding box of the
-    first result, so that it does not depend on the air around the body.
+    tissues. Inside the bounding box of the component so found it is moved to
+    the middle between the means of air and tissue (Ridler and Calvard, IEEE
+    Trans Syst Man Cybern 1978;8:630-632), which makes the result independent
+    of how much air lies around the body. An image cropped inside the body has
+    no air, and no body mask that means anything.
 
     Examples
     --------
@@ -63,10 +66,11 @@ def body_mask(volume: Volume) -> NDArray[np.bool_]:
         raise ImageError(
             "all intensities of the image are equal", "Check that the right series was exported."
         )
-    box = _bounding_box(array > _otsu(array))
+    threshold = _otsu(array)
+    box = _bounding_box(_largest_component(array > threshold))
     inner = array[box]
     body = np.zeros(array.shape, dtype=bool)
-    body[box] = _filled(_largest_component(inner > _otsu(inner)))
+    body[box] = _filled(_largest_component(inner > _midway(inner, threshold)))
     return body
 
 
@@ -117,28 +121,44 @@ def normalize_body(
     return replace(volume, array=array * scale)
 
 
+def _histogram(array: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Counts, and edges that are equal steps of the square root above the minimum."""
+    low, high = float(array.min()), float(array.max())
+    edges = low + (high - low) * np.linspace(0, 1, _BINS + 1) ** 2
+    if np.issubdtype(array.dtype, np.integer) and high - low < 2**16:  # no root of millions of voxels
+        counts = np.bincount(array.ravel().astype(np.int32) - int(low))
+        values = np.arange(int(low), int(low) + len(counts))
+        return np.histogram(values, edges, weights=counts)[0].astype(float), edges
+    roots = np.sqrt((array - low) / max(high - low, np.finfo(float).tiny))
+    return np.histogram(roots, _BINS, (0.0, 1.0))[0].astype(float), edges
+
+
 def _otsu(array: NDArray[Any]) -> float:
     """Intensity that best parts the square roots of the intensities in two classes."""
-    low, high = float(array.min()), float(array.max())
-    if low == high:
-        return low - 1.0
-    # equal steps of the square root above the minimum: no root of millions of voxels is needed
-    edges = low + (high - low) * np.linspace(0, 1, _BINS + 1) ** 2
-    if np.issubdtype(array.dtype, np.integer) and high - low < 2**16:
-        values = np.arange(int(low), int(high) + 1)
-        counts = np.bincount((array.ravel() - np.asarray(low, dtype=np.int64)).astype(np.int64))
-        histogram = np.histogram(values, edges, weights=counts)[0]
-    else:
-        histogram = np.histogram(np.sqrt((array - low) / (high - low)), _BINS, (0.0, 1.0))[0]
-    below = np.cumsum(histogram)[:-1].astype(float)
-    above = histogram.sum() - below
-    moment = np.cumsum(histogram * np.arange(_BINS))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (moment[:-1] / below - (moment[-1] - moment[:-1]) / above) ** 2
-    between = np.nan_to_num(between, nan=0.0, posinf=0.0)
+    counts, edges = _histogram(array)
+    below = np.cumsum(counts)[:-1]
+    above = counts.sum() - below
+    moment = np.cumsum(counts * np.arange(_BINS))
+    between = below * above * (moment[:-1] / below - (moment[-1] - moment[:-1]) / np.maximum(above, 1)) ** 2
     # classes far apart leave a flat optimum between them: take its middle
     best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
     return float(edges[1:-1][best[len(best) // 2]])
+
+
+def _midway(array: NDArray[Any], start: float) -> float:
+    """Move a threshold to the middle between the mean square roots below and above it."""
+    counts, edges = _histogram(array)
+    centers = np.arange(_BINS) + 0.5
+    cut = int(np.clip(np.searchsorted(edges, start), 0, _BINS))
+    for _ in range(_BINS):  # converges in a few steps, and could at most visit every bin
+        below, above = counts[:cut], counts[cut:]
+        if below.sum() == 0 or above.sum() == 0:
+            return start
+        middle = (np.average(centers[:cut], weights=below) + np.average(centers[cut:], weights=above)) / 2
+        if (moved := round(middle)) == cut:
+            break
+        cut = moved
+    return float(edges[cut])
 
 
 def _bounding_box(inside: NDArray[np.bool_]) -> tuple[slice, ...]:
