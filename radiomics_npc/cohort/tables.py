@@ -112,7 +112,12 @@ def read_cells(file: Path, sheet: str | int = 0) -> tuple[pd.DataFrame, list[Fin
         return _frame(_excel_rows(file, sheet), file.name), []
     if file.suffix.lower() == ".xls":
         raise CohortError(f"{file.name} is an old Excel file", "Save it as .xlsx or .csv.")
-    text, encoding = _decode(file)
+    try:
+        text, encoding = _decode(file.read_bytes(), file.name)
+    except OSError as error:
+        raise CohortError(
+            f"{file.name} cannot be opened ({error.strerror})", "Close it elsewhere."
+        ) from error
     separator = _separator(text)
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
@@ -131,18 +136,17 @@ def read_cells(file: Path, sheet: str | int = 0) -> tuple[pd.DataFrame, list[Fin
     return _frame(rows, file.name), notes
 
 
-def _decode(file: Path) -> tuple[str, str]:
-    data = file.read_bytes()
+def _decode(data: bytes, name: str) -> tuple[str, str]:
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         encodings = [("utf-16", "UTF-16")]
     else:
         encodings = [("utf-8-sig", "utf-8"), ("gb18030", "GB18030")]
-    for codec, name in encodings:
+    for codec, shown in encodings:
         try:
-            return data.decode(codec), name
+            return data.decode(codec), shown
         except UnicodeDecodeError:
             continue
-    raise CohortError(f"{file.name} is neither UTF-8 nor GB18030 text", "Save it as CSV in UTF-8.")
+    raise CohortError(f"{name} is neither UTF-8 nor GB18030 text", "Save it as CSV in UTF-8.")
 
 
 def _separator(text: str) -> str:

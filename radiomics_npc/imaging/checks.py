@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,8 @@ __all__ = ["check_cohort"]
 
 #: Volumes outside of this are worth a look: the published tumors have 0.40 to 84.2 cm3.
 _PLAUSIBLE_CM3 = (0.05, 200.0)
+#: A mask that gains or loses more than this share by resampling was cut, or is thinner than the slices.
+_RESAMPLING_LOSS = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0) -> CheckReport:
         Errors stop a study: sequence or file missing, unreadable image, empty
         mask, label not in the mask, different grids, image constant or not
         finite, and all errors found while reading. Warnings do not: mask at the
-        border of the image, volume outside 0.05 to 200 cm3.
+        border of the image, volume outside 0.05 to 200 cm3, or changed by more
+        than 10% by resampling.
 
     Examples
     --------
@@ -71,53 +74,56 @@ def _check_case(case: Case, sequences: tuple[str, ...], on_mismatch: str) -> _Ch
     findings = []
     for sequence in sequences:
         files = case.images.get(sequence)
-        if files is None:
-            findings.append(
-                Finding.error(
-                    "missing sequence",
-                    "Add its files, leave the patient out, or take the sequence out of cohort.sequences.",
-                    case.patient_id,
-                    sequence,
-                )
-            )
-        else:
-            findings += _check_files(files, case.patient_id, sequence, on_mismatch)
+        try:
+            found = _check_files(files, on_mismatch)
+        except Exception as error:  # noqa: BLE001
+            # whatever a file does to a reader (memory, permissions), the other patients are still checked
+            problem = f"could not be checked ({type(error).__name__})"
+            found = [Finding.error(problem, "Open the files by hand; are they readable and whole?")]
+        findings += [replace(f, patient_id=case.patient_id, sequence=sequence) for f in found]
     return _Checked(case.patient_id, tuple(findings))
 
 
-def _check_files(files: ImageFiles, patient: str, sequence: str, on_mismatch: str) -> list[Finding]:
-    findings: list[Finding] = []
-
-    def report(severity: str, where: str, problem: str, remedy: str) -> None:
-        findings.append(Finding(severity, problem, remedy, patient, sequence, where))  # type: ignore[arg-type]
-
-    image, mask = None, None
-    try:
-        image = read_image(files.image)
-        for fault in _image_faults(image):
-            report("error", files.image.name, fault, "Export the image again.")
-    except ImageError as error:
-        report("error", files.image.name, error.message, error.remedy)
+def _check_files(files: ImageFiles | None, on_mismatch: str) -> list[Finding]:
+    """Findings of one pair of files; patient and sequence are added by the caller."""
+    if files is None:
+        remedy = "Add its files, leave the patient out, or take the sequence out of cohort.sequences."
+        return [Finding.error("missing sequence", remedy)]
+    image, findings = _check_image(files)
     if files.mask is None:
-        report("error", "", "there is no mask", "Draw the tumor, or leave the sequence out of the study.")
-        return findings
+        remedy = "Draw the tumor, or leave the sequence out of the study."
+        return [*findings, Finding.error("there is no mask", remedy)]
+    name = files.mask.name
     try:
         mask = read_mask(files.mask, files.label)
-        if image is not None:
-            mask = place_mask(mask, image, on_mismatch)
-            if _is_flat(image, mask):
-                report(
-                    "error",
-                    files.mask.name,
-                    "the image has one value only within the mask",
-                    "Check both files.",
-                )
+        placed = mask if image is None else place_mask(mask, image, on_mismatch)
     except MaskError as error:
-        report("error", files.mask.name, error.message, error.remedy)
-        return findings
-    for fault in _mask_oddities(mask):
-        report("warning", files.mask.name, fault, "Check the contour.")
-    return findings
+        return [*findings, Finding.error(error.message, error.remedy, where=name)]
+    if image is not None and _is_flat(image, placed):
+        problem = "the image has one value only within the mask"
+        findings.append(Finding.error(problem, "Check both files.", where=name))
+    oddities = [*_resampling_loss(mask, placed), *_mask_oddities(placed)]
+    return [*findings, *(Finding.warning(problem, "Check the contour.", where=name) for problem in oddities)]
+
+
+def _check_image(files: ImageFiles) -> tuple[Volume | None, list[Finding]]:
+    name = files.image.name
+    try:
+        image = read_image(files.image)
+    except ImageError as error:
+        return None, [Finding.error(error.message, error.remedy, where=name)]
+    return image, [Finding.error(p, "Export the image again.", where=name) for p in _image_faults(image)]
+
+
+def _volume_cm3(mask: Mask) -> float:
+    return int(np.count_nonzero(mask.array)) * mask.voxel_mm3 / 1000
+
+
+def _resampling_loss(mask: Mask, placed: Mask) -> list[str]:
+    before, after = _volume_cm3(mask), _volume_cm3(placed)
+    if abs(after - before) <= _RESAMPLING_LOSS * before:
+        return []
+    return [f"on the image's grid the mask has {after:.3g} cm3, in its file {before:.3g} cm3"]
 
 
 def _image_faults(image: Volume) -> list[str]:
@@ -135,10 +141,9 @@ def _is_flat(image: Volume, mask: Mask) -> bool:
 
 def _mask_oddities(mask: Mask) -> list[str]:
     found = []
-    count = int(np.count_nonzero(mask.array))
-    volume = count * mask.voxel_mm3 / 1000
+    volume = _volume_cm3(mask)
     if not _PLAUSIBLE_CM3[0] <= volume <= _PLAUSIBLE_CM3[1]:
-        found.append(f"implausible volume: {volume:.3g} cm3 ({count} voxels)")
+        found.append(f"implausible volume: {volume:.3g} cm3 ({np.count_nonzero(mask.array)} voxels)")
     edges = {"slice": (0, mask.array), "row": (1, mask.array), "column": (2, mask.array)}
     touched = [name for name, (axis, array) in edges.items() if array.take([0, -1], axis=axis).any()]
     if touched:

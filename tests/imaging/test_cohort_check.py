@@ -7,7 +7,9 @@ import pytest
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.imaging import checks
 from radiomics_npc.imaging.checks import check_cohort
+from radiomics_npc.imaging.reading import read_image
 
 SEQUENCES = ("t1", "t2", "ce_t1")
 SHAPE = (16, 32, 32)
@@ -167,6 +169,30 @@ def test_resampling_is_a_choice(published, write_mask):
     write_mask(file, _tumor(), origin=(-8.0, -4.6, 30.0))
     assert len(_check(published).errors) == 1
     assert _check(published, on_mismatch="resample").ok
+
+
+def test_what_resampling_cuts_off_is_said(published, write_mask):
+    file = published / "data" / "MRI-Segments" / "003" / "ROI-T2.nii"
+    write_mask(file, _tumor(), origin=(-15.0, -4.0, 30.0))
+    problems = [
+        f.problem for f in _check(published, on_mismatch="resample").findings if f.severity == "warning"
+    ]
+    assert problems == [
+        "on the image's grid the mask has 0.594 cm3, in its file 0.792 cm3",
+        "the mask touches the first or last column of the image",
+    ]
+
+
+def test_an_unforeseen_failure_does_not_hide_the_others(published, monkeypatch):
+    def fail(path):
+        if path.name == "T2WI":
+            raise MemoryError(str(path))
+        return read_image(path)
+
+    monkeypatch.setattr(checks, "read_image", fail)
+    errors = _check(published).errors
+    assert [(f.patient_id, f.sequence) for f in errors] == [("001", "t2"), ("002", "t2"), ("003", "t2")]
+    assert {f.problem for f in errors} == {"could not be checked (MemoryError)"}
 
 
 def _one(tmp_path, write_series, write_mask, image, mask, **geometry):

@@ -43,6 +43,26 @@ def test_signed_pixels(tmp_path, write_series):
     np.testing.assert_array_equal(read_image(folder).array, STACK.astype(int) - 2000)
 
 
+def test_run_length_compression(tmp_path, write_series):
+    folder = write_series(tmp_path / "s", STACK)
+    for file in folder.iterdir():
+        data = pydicom.dcmread(file)
+        data.compress(pydicom.uid.RLELossless)
+        data.save_as(file)
+    np.testing.assert_array_equal(read_image(folder).array, STACK)
+    file.write_bytes(file.read_bytes()[:-100])
+    _refused(folder, file.name)
+
+
+def test_an_unsupported_compression_says_what_to_do(tmp_path, write_series, edit_slice):
+    folder = write_series(tmp_path / "s", STACK)
+    data = pydicom.dcmread(folder / "0001.dcm")
+    data.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    data.PixelData = pydicom.encaps.encapsulate([b"no image"])
+    data.save_as(folder / "0001.dcm")
+    _refused(folder, "0001.dcm", "JPEG 2000", "dcm2niix")
+
+
 def test_other_files_beside_the_slices_are_passed_over(tmp_path, write_series):
     folder = write_series(tmp_path / "s", STACK)
     (folder / "notes.txt").write_text("not an image")
