@@ -81,8 +81,6 @@ class BoostedModel(BaseEstimator):
     True
     """
 
-    _estimator_type = "survival"
-
     def __init__(
         self,
         *,
@@ -249,6 +247,10 @@ class BoostedModel(BaseEstimator):
         check_rows(X)
         table = self._encode(X, set(self._sources()))
         return _margin(self._booster, table[self.columns_], self.rounds_)
+
+    def predict(self, X: pd.DataFrame) -> Floats:
+        """The same as :meth:`predict_risk`, for a scikit-learn Pipeline."""
+        return self.predict_risk(X)
 
     def predict_survival(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
         """Probability to be free of the event, shape (n, t); NaN past the follow-up in training."""

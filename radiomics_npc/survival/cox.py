@@ -82,8 +82,6 @@ class CoxModel(BaseEstimator):
            [0.03]])
     """
 
-    _estimator_type = "survival"
-
     def __init__(
         self, *, min_category: int = 10, penalizer: float = 0.0, fallback_penalizer: float | None = None
     ) -> None:
@@ -176,6 +174,10 @@ class CoxModel(BaseEstimator):
     def predict_risk(self, X: pd.DataFrame) -> Floats:
         """Log relative hazard, shape (n,); higher is worse."""
         return self.linear_predictor(X)
+
+    def predict(self, X: pd.DataFrame) -> Floats:
+        """The same as :meth:`predict_risk`, for a scikit-learn Pipeline."""
+        return self.predict_risk(X)
 
     def predict_survival(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
         """Probability to be free of the event, shape (n, t); NaN past the follow-up in training."""

@@ -47,7 +47,7 @@ class Penalty:
     """
 
     l1_ratio: float = 0.5
-    steps: int = 30
+    steps: int = 25
     smallest: float = 0.05
     rule: Literal["min", "1se"] = "min"
     folds: int = 5
@@ -103,7 +103,7 @@ def log_partial_likelihood(y: Outcome, linear_predictor: Floats) -> Floats:
 
 
 def elastic_net_path(
-    standardized: Floats, y: Outcome, alphas: Floats, l1_ratio: float, *, tol: float = 1e-9
+    standardized: Floats, y: Outcome, alphas: Floats, l1_ratio: float, *, tol: float = 1e-7
 ) -> Floats:
     """Coefficients along a descending path of penalties, shape (p, len(alphas)).
 

@@ -64,4 +64,6 @@ class RiskGroups(BaseEstimator):
         values = np.asarray(risk, dtype=float)
         codes = np.searchsorted(np.asarray(self.cut_points_), values, side="left")
         known = [int(code) for code in np.where(np.isnan(values), -1, codes)]
-        return pd.Categorical.from_codes(known, list(GROUP_NAMES[self.how]), ordered=True)
+        names = pd.Index(list(GROUP_NAMES[self.how]))
+        result: pd.Categorical = pd.Categorical.from_codes(known, names, ordered=True)
+        return result

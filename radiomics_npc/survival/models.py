@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, cast, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -80,8 +80,6 @@ class PrognosticModel(BaseEstimator):
     >>> list(model.cox_.coef_.index)
     ['T=T2', 'T=T3']
     """
-
-    _estimator_type = "survival"
 
     def __init__(
         self,
@@ -155,15 +153,20 @@ class PrognosticModel(BaseEstimator):
                 self.notes_.append(
                     "rad_score: the elastic net chose no feature, the single strongest is taken"
                 )
-        self.cox_ = CoxModel(min_category=self.min_category, fallback_penalizer=_FALLBACK_PENALIZER)
-        self.cox_.fit(table, y)
+        cox = CoxModel(min_category=self.min_category, fallback_penalizer=_FALLBACK_PENALIZER)
+        self.cox_ = clone(cox).fit(table, y)
+        if self.cox_.coef_.get(RAD_SCORE, 1.0) <= 0:
+            # Patients held out did no worse with a higher score: it has nothing to say, least of
+            # all the opposite of what it was made to say.
+            self.cox_ = cox.fit(table.drop(columns=RAD_SCORE), y)
+            self.notes_.append("rad_score: left out, patients of inner folds with higher scores did no worse")
         self.notes_ += self.cox_.notes_
         if in_sample is not None:
             self.cox_.terms_ = [_widened(term, in_sample) for term in self.cox_.terms_]
 
     def _fit_boosted(self, table: pd.DataFrame, y: Outcome) -> None:
         self.boosted_ = BoostedModel(
-            max_features=200, max_correlation=self.max_correlation,
+            max_features=50, max_correlation=self.max_correlation,
             inner_folds=self.inner_folds, random_state=self.random_state,
         ).fit(table, y)  # fmt: skip
 
@@ -229,6 +232,10 @@ class PrognosticModel(BaseEstimator):
     def predict_risk(self, X: pd.DataFrame) -> Floats:
         """Log relative hazard, shape (n,); higher is worse."""
         return self.last_step.predict_risk(self.design(X))
+
+    def predict(self, X: pd.DataFrame) -> Floats:
+        """The same as :meth:`predict_risk`, for a scikit-learn Pipeline."""
+        return self.predict_risk(X)
 
     def predict_survival(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
         """Probability to be free of the event, shape (n, t); NaN past the follow-up in training."""

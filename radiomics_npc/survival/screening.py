@@ -101,7 +101,9 @@ def score_tests(matrix: Floats, y: Outcome) -> tuple[Floats, Floats]:
     return np.where(usable, score**2 / safe, 0.0), np.where(usable, score / safe / scale, 0.0)
 
 
-def decorrelate(standardized: Floats, max_correlation: float, order: Rows | None = None) -> Rows:
+def decorrelate(
+    standardized: Floats, max_correlation: float, order: Rows | None = None, *, limit: int | None = None
+) -> Rows:
     """Keep columns that correlate with no column kept before.
 
     Parameters
@@ -113,6 +115,8 @@ def decorrelate(standardized: Floats, max_correlation: float, order: Rows | None
     order : array of int, shape (p,), optional
         Who goes first. By default those with the smaller mean absolute
         correlation to all others, so that the more redundant of two is dropped.
+    limit : int, optional
+        Stop after so many.
 
     Returns
     -------
@@ -126,16 +130,23 @@ def decorrelate(standardized: Floats, max_correlation: float, order: Rows | None
     >>> decorrelate((x - x.mean(0)) / x.std(0), 0.9).tolist()
     [2, 0]
     """
-    correlation = np.abs(standardized.T @ standardized) / len(standardized)
+    n, columns = standardized.shape
     if order is None:
-        order = np.argsort(correlation.mean(axis=0), kind="stable")
-    free = np.ones(len(order), dtype=bool)
-    kept = []
+        redundancy = np.abs(standardized.T @ standardized).mean(axis=0) / n
+        order = np.argsort(redundancy.round(12), kind="stable")
+    limit = columns if limit is None else min(limit, columns)
+    if max_correlation >= 1.0:
+        return np.asarray(order[:limit], dtype=np.intp)
+    kept = np.empty((limit, n))
+    names: list[int] = []
     for column in order:
-        if free[column]:
-            kept.append(column)
-            free &= correlation[column] <= max_correlation
-    return np.asarray(kept, dtype=np.intp)
+        if len(names) == limit:
+            break
+        candidate = standardized[:, column]
+        if (np.abs(kept[: len(names)] @ candidate) <= max_correlation * n).all():
+            kept[len(names)] = candidate
+            names.append(int(column))
+    return np.asarray(names, dtype=np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +187,7 @@ def screen_features(
         NaN becomes the column's median.
     y : Outcome
     max_features : int, optional
-        How many pass the score test; all by default.
+        How many are kept, the most associated first; all by default.
     max_correlation : float
         Of two columns that correlate more, the less associated is dropped.
 
@@ -200,6 +211,6 @@ def screen_features(
     scaled = (values - mean) / sd
     chi_square, coefficient = score_tests(scaled, y)
     # Rounded, so that columns that are the same up to scale keep their order on every machine.
-    passed = np.argsort(-chi_square.round(9), kind="stable")[:max_features]
-    kept = passed[decorrelate(scaled[:, passed], max_correlation, np.arange(len(passed)))]
+    order = np.argsort(-chi_square.round(9), kind="stable")
+    kept = decorrelate(scaled, max_correlation, order, limit=max_features)
     return Screen(varied[kept], fill[kept], mean[kept], sd[kept], chi_square[kept], coefficient[kept])

@@ -40,7 +40,8 @@ class RadScore(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     max_features : int
-        How many features pass the univariate score test.
+        How many features enter the elastic net: those with the strongest univariate
+        association, each not too correlated with a stronger one.
     max_correlation : float
         Of two features that correlate more, the less associated is dropped.
     l1_ratio, rule : float, {"min", "1se"}
@@ -52,8 +53,9 @@ class RadScore(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     formula_ : DataFrame
-        One row a feature of the signature: feature, coefficient (log hazard for one
-        unit), fill, mean, sd, weight (coefficient for one standard deviation).
+        One row a feature of the signature: feature, coefficient (for one unit), fill,
+        mean, sd, weight (coefficient for one standard deviation). The score has mean 0
+        and standard deviation 1 in the patients it was made from.
     intercept_ : float
         ``score = intercept + sum(coefficient * value)``.
     fallback_ : bool
@@ -80,9 +82,9 @@ class RadScore(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        max_features: int = 200,
+        max_features: int = 50,
         max_correlation: float = 0.9,
-        l1_ratio: float = 0.5,
+        l1_ratio: float = 0.1,
         rule: Literal["min", "1se"] = "min",
         inner_folds: int = 5,
         random_state: int = 0,
@@ -116,9 +118,11 @@ class RadScore(TransformerMixin, BaseEstimator):
         if self.fallback_:
             weight = np.zeros_like(weight)
             weight[0] = net.screen.coefficient[0]
+        screen = net.screen
+        # In units of its own spread in training: signatures of two folds, penalized more and less, agree.
+        weight = weight / (screen.apply(matrix) @ weight).std()
         used = np.flatnonzero(weight)
         used = used[np.argsort(-np.abs(weight[used]), kind="stable")]
-        screen = net.screen
         self.formula_ = pd.DataFrame({
             "feature": [names[k] for k in screen.columns[used]],
             "coefficient": weight[used] / screen.sd[used],

@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import ConfigError, RadiomicsNPCError
@@ -196,10 +197,12 @@ class _FitFold:
 
     def _one(self, model: Any, train: NDArray[np.intp], task: _Task) -> tuple[Any, Any, Any]:
         fitted = clone(model)
-        if "random_state" in fitted.get_params():
-            fitted.set_params(random_state=task.seed)
+        seeds = [key for key in fitted.get_params() if key.split("__")[-1] == "random_state"]
+        fitted.set_params(**dict.fromkeys(seeds, task.seed))
         fitted.fit(self.X.iloc[train], self.y.take(train))
         held = self.X.iloc[task.test]
+        if isinstance(fitted, Pipeline):
+            held, fitted = fitted[:-1].transform(held), fitted[-1]
         risk = np.asarray(fitted.predict_risk(held), dtype=float)
         pfs = fitted.predict_survival(held, [self.horizon_months])[:, 0]
         groups = getattr(fitted, "groups_", None)
@@ -225,7 +228,8 @@ def cross_validate(
     Parameters
     ----------
     models : mapping of str to estimator
-        Not fitted; each with ``fit(X, y)``, ``predict_risk`` and ``predict_survival``.
+        Not fitted; each with ``fit(X, y)``, ``predict_risk`` and ``predict_survival``, or a
+        scikit-learn Pipeline that ends in one.
     X : DataFrame
         By patient_id.
     y : Outcome
