@@ -34,6 +34,9 @@ StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study.yaml (
 Output = Annotated[Path | None, typer.Option(help="Run folder, instead of the one in the study.")]
 Jobs = Annotated[int | None, typer.Option(min=0, help="Processes; 0 takes all cores.")]
 Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
+Horizons = Annotated[
+    list[float] | None, typer.Option("--horizon", help="Months; may be repeated. By default 36 and 60.")
+]
 Seed = Annotated[int, typer.Option(help="Same seed, same patients.")]
 
 
@@ -101,7 +104,9 @@ def simulate(
     """Write a simulated cohort in the published layout."""
     from radiomics_npc.simulate.cohort import simulate_cohort
 
-    typer.echo(os.path.relpath(simulate_cohort(out, patients=patients, seed=seed, jobs=jobs or 0, dirty=dirty)))
+    typer.echo(
+        os.path.relpath(simulate_cohort(out, patients=patients, seed=seed, jobs=jobs or 0, dirty=dirty))
+    )
 
 
 @app.command()
@@ -110,7 +115,7 @@ def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     work = _study(study, output, jobs)
     report = work.check()
     table = report.to_frame()
-    _show(table[table["severity"] != "info"].drop(columns=[]), f"Check: {report!r}", limit=200)
+    _show(table[table["severity"] != "info"], f"Check: {report!r}", limit=200)
     typer.echo(os.path.relpath(work.run_folder / "check.html"))
     if not report.ok:
         raise typer.Exit(3)
@@ -141,7 +146,9 @@ def fit(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
 
 @app.command()
 def validate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, e.g. run/models/combined_cox.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A model folder, e.g. run/models/combined_cox.")
+    ],
     cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="A study.yaml of the new cohort.")],
     output: Output = None,
     jobs: Jobs = None,
@@ -158,27 +165,29 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or parquet with the model's columns.")],
     out: Annotated[Path, typer.Option(help="Where to write the predictions.")] = Path("predictions.csv"),
-    horizons: Annotated[list[float], typer.Option("--horizon", help="Months; may be repeated.")] = [36.0, 60.0],  # noqa: B006
+    horizons: Horizons = None,
 ) -> None:
     """Predict for the patients of a table; values outside the training range give no probability."""
     from radiomics_npc.study import predict_table
 
-    predict_table(model, table, out, horizons_months=horizons)
+    predict_table(model, table, out, horizons_months=horizons or (36.0, 60.0))
     typer.echo(os.path.relpath(out))
 
 
 @app.command()
 def nomogram(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Cox model folder.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the files; the current one by default.")] = None,
-    horizons: Annotated[list[float], typer.Option("--horizon", help="Months; may be repeated.")] = [36.0, 60.0],  # noqa: B006
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; the current one by default.")
+    ] = None,
+    horizons: Horizons = None,
 ) -> None:
     """Draw the nomogram of a Cox model: svg, pdf, png, table and the interactive page."""
     from radiomics_npc.nomogram.nomogram import Nomogram
     from radiomics_npc.survival.model_file import load_model
 
     folder = out or Path.cwd()
-    drawn = Nomogram.from_model(load_model(model), horizons=horizons)
+    drawn = Nomogram.from_model(load_model(model), horizons=horizons or (36.0, 60.0))
     for path in drawn.write(folder):
         typer.echo(os.path.relpath(path))
 
