@@ -19,6 +19,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.staging import check_stages
 from radiomics_npc.cohort.tables import name_patients, read_cells
 from radiomics_npc.config import ClinicalSettings, CohortSettings, read_settings
+from radiomics_npc.errors import CohortError
 
 __all__ = ["match_patients", "read_cohort"]
 
@@ -252,6 +253,7 @@ def _is_simulated(settings: CohortSettings) -> bool:
         return False
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
+    except ValueError as error:
+        # guessing here could show simulated patients as real ones
+        raise CohortError("dataset.json is damaged", "Restore it, or simulate the cohort again.") from error
     return isinstance(content, dict) and content.get("simulated") is True

@@ -89,6 +89,21 @@ def test_simulated_patients_are_marked(published, content, simulated):
     assert ("simulated" in repr(cohort)) is simulated
 
 
+def test_a_damaged_note_on_simulation_is_never_passed_over(published):
+    (published / "dataset.json").write_text('{"simul')
+    with pytest.raises(CohortError, match="dataset.json is damaged"):
+        read_cohort(published)
+
+
+def test_a_cohort_as_a_table(published):
+    _table(published, "001,T1,M0,10,1", "002,T2,M0,20,0")
+    table = read_cohort({"path": str(published), "outcome": OUTCOME}).to_frame()
+    assert table.loc["001"].to_dict() == {
+        "center": "", "sequences": "t1 t2 ce_t1", "T": "T1", "M": "M0", "time_months": 10.0, "event": True
+    }  # fmt: skip
+    assert table.loc["010"].isna().sum() == 4
+
+
 def test_an_outcome_without_a_table_is_an_error(published):
     cohort = read_cohort({"path": str(published), "outcome": OUTCOME})
     assert [f.severity for f in cohort.findings] == ["warning", "error"]

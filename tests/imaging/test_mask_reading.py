@@ -1,6 +1,7 @@
 """Image and mask files: labels, damage, kinds."""
 
 import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import ImageFiles
 from radiomics_npc.errors import ImageError, MaskError
+from radiomics_npc.imaging.nifti import require_whole_nifti
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
 
 INSIDE = np.zeros((4, 6, 5), bool)
@@ -104,6 +106,32 @@ def test_a_gzip_file_of_several_members_is_whole(tmp_path, write_mask):
     file.write_bytes(gzip.compress(plain[:400]))
     with pytest.raises(MaskError, match=r"truncated \(85% is there\)"):
         read_mask(file)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_length_a_nifti_header_tells(tmp_path, order, version):
+    header = bytearray(540)
+    if version == 1:
+        struct.pack_into(f"{order}i", header, 0, 348)
+        struct.pack_into(f"{order}8h", header, 40, 3, 7, 6, 5, 1, 1, 1, 1)
+        struct.pack_into(f"{order}h", header, 72, 16)
+        struct.pack_into(f"{order}f", header, 108, 352)
+    else:
+        struct.pack_into(f"{order}i", header, 0, 540)
+        struct.pack_into(f"{order}h", header, 14, 16)
+        struct.pack_into(f"{order}8q", header, 16, 3, 7, 6, 5, 1, 1, 1, 1)
+        struct.pack_into(f"{order}q", header, 168, 544)
+    whole = {1: 352, 2: 544}[version] + 7 * 6 * 5 * 2
+    file = tmp_path / "m.nii"
+    file.write_bytes(bytes(header).ljust(whole, b"\0"))
+    require_whole_nifti(file)
+    file.write_bytes(bytes(header).ljust(whole, b"\0")[:-1])
+    with pytest.raises(ImageError, match="truncated"):
+        require_whole_nifti(file)
+    file.write_bytes(b"\1" * 600)
+    with pytest.raises(ImageError, match="no NIfTI file"):
+        require_whole_nifti(file)
 
 
 def test_what_is_no_volume(tmp_path, write_mask):
