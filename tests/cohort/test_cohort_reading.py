@@ -91,7 +91,7 @@ def test_simulated_patients_are_marked(published, content, simulated):
 
 def test_a_damaged_note_on_simulation_is_never_passed_over(published):
     (published / "dataset.json").write_text('{"simul')
-    with pytest.raises(CohortError, match="dataset.json is damaged"):
+    with pytest.raises(CohortError, match=r"dataset\.json is damaged"):
         read_cohort(published)
 
 
