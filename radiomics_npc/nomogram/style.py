@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +33,9 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.titlesize": 9,
     "figure.dpi": 100,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+    "font.family": "sans-serif",
+    # The first comes with matplotlib: the same figure on every machine. The others are for readers of svg.
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
     "font.size": 8,
     "legend.fontsize": 8,
     "legend.frameon": False,
@@ -87,10 +91,29 @@ def save_figure(figure: Figure, path: Path | str) -> Path:
     return path
 
 
-def svg_of(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element to be placed in a page, text kept as text."""
+def svg_of(figure: Figure, name: str, description: str) -> str:
+    """The figure as an ``<svg>`` element to be placed in a page, text kept as text.
+
+    Parameters
+    ----------
+    figure : Figure
+    name : str
+        Prefix of all identifiers, so that several figures live in one page.
+    description : str
+        What a screen reader says.
+
+    Returns
+    -------
+    str
+        Without metadata, with a viewBox and no fixed size.
+    """
     stream = io.StringIO()
     with figure_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
-    return text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r'(url\(|href=")#', rf"\1#{name}-", text)
+    head, body = text.split(">", 1)
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return f'{head} role="img" aria-label="{html.escape(description)}">{body.strip()}'

@@ -169,11 +169,12 @@ def test_repr_shows_the_page(npc):
 def combined():
     """A combined model as the study makes it, on random patients whose first feature matters."""
     random = np.random.default_rng(3)
-    values = random.normal(size=(160, 6))
-    X = pd.DataFrame(values, columns=[f"t1__original__glcm__F{k}" for k in range(6)]).rename(index=str)
+    values = random.normal(size=(160, 40))
+    X = pd.DataFrame(values, columns=[f"t1__original__glcm__F{k}" for k in range(40)]).rename(index=str)
     X["N"] = pd.Categorical(random.choice(["N0", "N1", "N2"], 160))
     hazard = np.exp(values[:, 0] + 0.5 * X["N"].cat.codes)
-    y = Outcome(np.minimum(random.exponential(60 / hazard), 70), random.random(160) < 0.8, X.index)
+    time = random.exponential(60 / hazard)
+    y = Outcome(np.minimum(time, 70), (time < 70) & (random.random(160) < 0.8), X.index)
     return PrognosticModel("combined", "cox", clinical=["N"], inner_folds=3).fit(X, y), X
 
 
