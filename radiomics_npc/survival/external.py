@@ -131,7 +131,9 @@ def predict_frame(
     table["outside"] = [" ".join(outside.columns[row]) for row in outside.to_numpy(dtype=bool)]
     if isinstance(model, PrognosticModel):
         asked = [name for name in model.clinical_columns if name in X.columns]
-        table["imputed"] = [" ".join(np.array(asked)[row]) for row in X[asked].isna().to_numpy()]
+        table["imputed"] = [
+            " ".join(np.array(asked, dtype=object)[row]) for row in X[asked].isna().to_numpy(dtype=bool)
+        ]
     if getattr(model, "simulated_", False):
         table["simulated"] = True
     return table

@@ -58,12 +58,12 @@ class RiskGroups(BaseEstimator):
         self.cut_points_ = tuple(float(q) for q in np.quantile(values, np.arange(1, parts) / parts))
         return self
 
-    def predict(self, risk: ArrayLike) -> pd.Categorical:
+    def predict(self, risk: ArrayLike) -> pd.Categorical[str]:
         """Group of each risk, an ordered categorical; a missing risk has no group."""
         check_is_fitted(self, "cut_points_")
         values = np.asarray(risk, dtype=float)
         codes = np.searchsorted(np.asarray(self.cut_points_), values, side="left")
         known = [int(code) for code in np.where(np.isnan(values), -1, codes)]
         names = pd.Index(list(GROUP_NAMES[self.how]))
-        result: pd.Categorical = pd.Categorical.from_codes(known, names, ordered=True)
+        result: pd.Categorical[str] = pd.Categorical.from_codes(known, names, ordered=True)
         return result

@@ -247,7 +247,7 @@ class PrognosticModel(BaseEstimator):
             return np.full((len(X), 2), np.nan)
         return self.cox_.predict_interval(self.design(X), time)
 
-    def predict_group(self, X: pd.DataFrame) -> pd.Categorical:
+    def predict_group(self, X: pd.DataFrame) -> pd.Categorical[str]:
         """Risk group by the cut points of training."""
         return self.groups_.predict(self.predict_risk(X))
 

@@ -1,0 +1,235 @@
+"""Screens and the elastic net against R and glmnet; steps in a pipeline; the Rad-score."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.errors import CohortError
+from radiomics_npc.survival.concordance import harrell_c
+from radiomics_npc.survival.cox import CoxModel
+from radiomics_npc.survival.elastic_net import (
+    Penalty,
+    _largest_penalty,
+    elastic_net_path,
+    fit_elastic_net,
+    log_partial_likelihood,
+)
+from radiomics_npc.survival.screening import decorrelate, near_constant, score_tests, screen_features
+from radiomics_npc.survival.selection import (
+    CorrelationFilter,
+    ElasticNetFilter,
+    NearConstantFilter,
+    UnivariateFilter,
+)
+from radiomics_npc.survival.signature import RAD_SCORE, RadScore
+
+
+@pytest.fixture(scope="module")
+def coxnet(table):
+    data = table("coxnet_data")
+    X = data.drop(columns=["time", "event"])
+    X.index = pd.Index([str(k) for k in range(len(X))])
+    return X, Outcome(data["time"], data["event"], X.index)
+
+
+def test_score_tests_equal_r(coxnet, table):
+    X, y = coxnet
+    chi_square, _ = score_tests(X.to_numpy(), y)
+    np.testing.assert_allclose(chi_square, table("univariate")["score"], rtol=0, atol=1e-9)
+
+
+def test_score_test_with_ties_is_the_newton_step_of_the_cox_model(gbsg):
+    """Efron ties: one step from 0 is close to the fit of a weak effect, whatever the unit."""
+    X, y = gbsg
+    x = X[["age", "hormon"]].to_numpy(dtype=float)
+    chi_square, coefficient = score_tests(x, y)
+    for k, name in enumerate(["age", "hormon"]):
+        model = CoxModel().fit(X[[name]], y)
+        assert coefficient[k] == pytest.approx(model.coef_[name], rel=0.05)
+    again, scaled = score_tests(x * 1000 + 7, y)
+    np.testing.assert_allclose(again, chi_square, rtol=1e-9)
+    np.testing.assert_allclose(scaled * 1000, coefficient, rtol=1e-9)
+
+
+def test_path_equals_glmnet(coxnet, table):
+    """Tolerance 1e-9 when the descent is run to the end; 1e-3 at the tolerance used for tuning."""
+    X, y = coxnet
+    expected = table("coxnet_path")
+    sd = X.std(ddof=0).to_numpy()
+    scaled = ((X - X.mean()) / sd).to_numpy()
+    lambdas = expected["lambda"].to_numpy()
+    for tol, atol in ((1e-14, 1e-9), (1e-7, 1e-3)):
+        path = elastic_net_path(scaled, y, lambdas, 0.9, tol=tol) / sd[:, None]
+        np.testing.assert_allclose(path.T, expected.drop(columns="lambda"), rtol=0, atol=atol)
+
+
+def test_largest_penalty_is_where_the_path_starts(coxnet):
+    X, y = coxnet
+    scaled = ((X - X.mean()) / X.std(ddof=0)).to_numpy()
+    tied = Outcome(np.round(y.time_months / 4) * 4, y.event, y.patient_id)
+    found = _largest_penalty(scaled, tied, 0.5)
+    theirs = (
+        CoxnetSurvivalAnalysis(n_alphas=2, alpha_min_ratio=0.5).fit(scaled, tied.to_structured()).alphas_[0]
+    )
+    assert found == pytest.approx(theirs, rel=1e-9)
+    path = elastic_net_path(scaled, tied, found * np.array([1.01, 0.9]), 0.5)
+    assert not path[:, 0].any()
+    assert path[:, 1].any()
+
+
+def test_partial_likelihood_of_a_null_model_and_against_the_cox_fit(coxnet):
+    X, y = coxnet
+    at_risk = np.array([(y.time_months >= t).sum() for t in y.time_months[y.event]])
+    assert log_partial_likelihood(y, np.zeros((len(y), 1)))[0] == pytest.approx(-np.log(at_risk).sum())
+    model = CoxModel().fit(X[["X1", "X2"]], y)
+    lp = model.linear_predictor(X)
+    values = log_partial_likelihood(y, np.column_stack([lp, lp * 1.1, lp * 0.9 + 5]))
+    assert values[0] == pytest.approx(model.loglik_, abs=1e-9)
+    assert values[0] == values.max()
+
+
+def test_tuned_net_finds_the_signals(coxnet):
+    """The data hold five signals, the strongest X1 and X2."""
+    X, y = coxnet
+    net = fit_elastic_net(
+        X.to_numpy(), y, penalty=Penalty(l1_ratio=0.9), max_features=None, max_correlation=1.0, random_state=0
+    )
+    order = net.screen.columns[np.argsort(-np.abs(net.coefficients))]
+    assert set(order[:2]) == {0, 1}
+    assert net.deviance.min() < net.deviance[0]
+    strict = fit_elastic_net(
+        X.to_numpy(), y, penalty=Penalty(l1_ratio=0.9, rule="1se"), max_features=None, max_correlation=1.0,
+        random_state=0,
+    )  # fmt: skip
+    assert strict.alpha > net.alpha
+    assert np.count_nonzero(strict.coefficients) < np.count_nonzero(net.coefficients)
+
+
+def test_near_constant():
+    x = np.ones((40, 4))
+    x[0, 1] = 2
+    x[:5, 2] = np.arange(5)
+    x[:, 3] = np.nan
+    assert near_constant(x).tolist() == [True, True, False, True]
+
+
+def test_decorrelation_keeps_no_close_pair_and_loses_no_distinct_column():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(100, 30))
+    x[:, 10:20] = x[:, :10] + 0.1 * random.normal(size=(100, 10))
+    x = (x - x.mean(0)) / x.std(0)
+    kept = decorrelate(x, 0.9)
+    correlation = np.abs(np.corrcoef(x[:, kept].T)) - np.eye(len(kept))
+    assert correlation.max() <= 0.9
+    assert len(kept) == 20
+    assert decorrelate(x, 0.9, np.arange(30)).tolist() == [*range(10), *range(20, 30)]
+    assert len(decorrelate(x, 0.9, np.arange(30), limit=3)) == 3
+
+
+def test_screen_fills_with_training_medians(coxnet):
+    X, y = coxnet
+    holes = X.to_numpy().copy()
+    holes[:20, 0] = np.nan
+    screen = screen_features(holes, y, max_features=10)
+    assert np.isfinite(screen.apply(holes)).all()
+    at = np.flatnonzero(screen.columns == 0)
+    if len(at):
+        assert screen.fill[at[0]] == np.median(holes[20:, 0])
+    new = screen.apply(np.full((1, 300), np.nan))
+    np.testing.assert_allclose(new[0], (screen.fill - screen.mean) / screen.sd)
+
+
+def test_steps_work_in_a_pipeline(coxnet):
+    X, y = coxnet
+    steps = Pipeline([
+        ("varied", NearConstantFilter()),
+        ("distinct", CorrelationFilter(max_correlation=0.5)),
+        ("strongest", UnivariateFilter(max_features=30)),
+        ("net", ElasticNetFilter()),
+        ("cox", CoxModel()),
+    ])  # fmt: skip
+    fitted = clone(steps).fit(X, y)
+    kept = fitted["net"].columns_
+    assert {"X1", "X2"} <= set(kept)
+    assert harrell_c(y, fitted.predict(X)).estimate > 0.7
+    assert fitted["strongest"].chi_square_.is_monotonic_decreasing
+    assert list(fitted["strongest"].get_feature_names_out()) == fitted["strongest"].columns_
+    with pytest.raises(CohortError, match="absent"):
+        fitted["strongest"].transform(X[["X1"]])
+
+
+def as_features(X: pd.DataFrame) -> pd.DataFrame:
+    return X.add_prefix("t1__original__glcm__")
+
+
+def test_rad_score_formula_gives_the_score(coxnet):
+    X, y = as_features(coxnet[0]), coxnet[1]
+    score = RadScore().fit(X, y)
+    formula = score.to_frame().set_index("feature")
+    by_hand = score.intercept_ + X[formula.index] @ formula["coefficient"]
+    np.testing.assert_allclose(score.transform(X)[RAD_SCORE], by_hand, atol=1e-12)
+    assert by_hand.std(ddof=0) == pytest.approx(1.0)
+    assert not score.fallback_
+    assert "t1__original__glcm__X1" in score.features_[:3]
+
+
+def test_training_scores_come_from_patients_left_out(coxnet):
+    """In-sample scores of noise look good; the column for the second stage must not."""
+    X, y = as_features(coxnet[0]), coxnet[1]
+    noise = X.iloc[:, 5:]
+    score = RadScore()
+    held_out = score.fit_transform(noise, y)[RAD_SCORE]
+    in_sample = score.transform(noise)[RAD_SCORE]
+    assert harrell_c(y, in_sample).estimate > 0.65
+    assert abs(harrell_c(y, held_out).estimate - 0.5) < 0.07
+    assert not np.allclose(held_out, in_sample)
+
+
+def test_own_value_of_a_held_out_patient_cannot_reach_its_score_through_the_fit(coxnet):
+    """Changing one patient's outcome changes the signatures of other folds only: its own score stays."""
+    X, y = as_features(coxnet[0].iloc[:, :40]), coxnet[1]
+    first = RadScore().fit_transform(X, y)[RAD_SCORE]
+    row = int(np.flatnonzero(y.event)[3])
+    time = y.time_months.copy()
+    time[row] = time[row] * 0.5
+    second = RadScore().fit_transform(X, Outcome(time, y.event, y.patient_id))[RAD_SCORE]
+    assert first.iloc[row] == second.iloc[row]
+    assert (first != second).sum() > len(y) / 2
+
+
+def test_nothing_chosen_falls_back_to_the_strongest_and_says_so(coxnet):
+    X, y = as_features(coxnet[0].iloc[:, 100:103]), coxnet[1]
+    shuffled = Outcome(y.time_months[::-1], y.event[::-1], y.patient_id)
+    score = RadScore(rule="1se", l1_ratio=1.0).fit(X, shuffled)
+    assert score.fallback_
+    assert len(score.features_) == 1
+    strongest = UnivariateFilter(max_features=1).fit(X, shuffled).columns_
+    assert score.features_ == strongest
+
+
+def test_missing_and_infinite_features(coxnet):
+    X, y = as_features(coxnet[0].iloc[:, :30]), coxnet[1]
+    X = X.copy()
+    X.iloc[:10, 0], X.iloc[3, 1] = np.nan, np.inf
+    score = RadScore().fit(X, y)
+    assert np.isfinite(score.transform(X)[RAD_SCORE]).all()
+    with pytest.raises(CohortError, match="features of the signature are absent"):
+        score.transform(X.iloc[:, 10:])
+    with pytest.raises(CohortError, match="hold text"):
+        RadScore().fit(X.assign(bad="x"), y)
+    with pytest.raises(CohortError, match="no feature varies"):
+        RadScore().fit(X[[X.columns[5]]] * 0, y)
+
+
+def test_rad_score_round_trip(coxnet):
+    X, y = as_features(coxnet[0]), coxnet[1]
+    score = RadScore(random_state=3).fit(X, y)
+    again = RadScore.from_dict(json.loads(json.dumps(score.to_dict())))
+    pd.testing.assert_frame_equal(again.transform(X), score.transform(X), check_exact=True)
+    assert clone(score).get_params() == score.get_params()
