@@ -62,6 +62,8 @@ class Cohort:
         What to do when a mask lies on another grid than its image.
     simulated : bool
         Patients that never lived; every result shown says so.
+    excluded : tuple of (patient_id, reason)
+        Patients who were read but cannot or must not be analyzed.
     """
 
     cases: tuple[Case, ...]
@@ -71,6 +73,7 @@ class Cohort:
     sequences: tuple[str, ...] = ("t1", "t2", "ce_t1")
     on_mismatch: str = "error"
     simulated: bool = False
+    excluded: tuple[tuple[str, str], ...] = ()
 
     @property
     def patient_ids(self) -> list[str]:

@@ -85,11 +85,19 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     gone = set(typed.index) - set(kept.index)
     cases = [_with_center(case, kept) for case in cases if case.patient_id not in gone]
     findings += [*faults, *seen, *left_out, *check_stages(kept)]
+    rule = ", ".join(f"{name} {' or '.join(values)}" for name, values in clinical.keep.items())
+    excluded = [(str(who), f"only {rule} is kept") for who in typed.index if who in gone]
     outcome = None
     if settings.outcome is not None:
         outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
         findings += faults
-    return _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
+        why = {fault.patient_id: fault.problem for fault in faults}
+        without = [] if outcome is None else kept.index.difference(outcome.patient_id)
+        excluded += [(str(who), why.get(who, "no usable outcome")) for who in without]
+    cohort = _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
+    if outcome is not None:
+        outcome = replace(outcome, simulated=cohort.simulated)
+    return replace(cohort, outcome=outcome, excluded=tuple(excluded))
 
 
 def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSettings:

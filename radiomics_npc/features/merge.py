@@ -87,7 +87,9 @@ def design_matrix(
         )
     index = pd.Index(kept, dtype=object, name="patient_id")
     x = pd.concat([part.reindex(index) for part in parts], axis=1)
-    excluded = [(who, reason) for who, reason in reasons.items() if reason is not None]
+    known = dict(cohort.excluded)
+    excluded = [(who, why) for who, why in known.items() if who not in reasons]
+    excluded += [(who, known.get(who, why)) for who, why in reasons.items() if why is not None]
     return DesignMatrix(
         x, cohort.outcome.loc(index), pd.DataFrame(excluded, columns=["patient_id", "reason"])
     )

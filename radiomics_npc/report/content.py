@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,17 @@ def read_run(folder: Path | str) -> Content:
     if settings["features"] is not None:
         content["features"] = _features(tables, settings)
     if settings["models"] is not None and (tables / "cross_validation.json").exists():
-        content |= _modelling(folder, settings, content["flow"])
+        content |= _modelling(folder, settings, simulated=record["simulated"])
     return content
 
 
 def _read(path: Path) -> pd.DataFrame | None:
-    return read_table(path, keep_default_na=False) if path.exists() else None
+    """A table with empty cells where text is missing; numbers stay numbers."""
+    if not path.exists():
+        return None
+    table = read_table(path)
+    text = table.select_dtypes("object").columns
+    return table.assign(**{name: table[name].fillna("") for name in text})
 
 
 def _features(tables: Path, settings: Content) -> Content | None:
@@ -98,10 +104,10 @@ def _features(tables: Path, settings: Content) -> Content | None:
     }
 
 
-def _modelling(folder: Path, settings: Content, flow: Content) -> Content:
+def _modelling(folder: Path, settings: Content, *, simulated: bool) -> Content:
     tables = folder / "tables"
     y = Outcome.from_frame(read_table(tables / "outcome.csv").set_index("patient_id"))
-    y = Outcome(y.time_months, y.event, y.patient_id, settings["cohort"]["outcome"]["name"])
+    y = replace(y, name=settings["cohort"]["outcome"]["name"], simulated=simulated)
     result = CrossValidation.read(tables, y)
     horizon = float(result.design["horizon_months"])
     excluded = read_table(tables / "excluded.csv").groupby("reason", sort=False).size()
@@ -109,7 +115,7 @@ def _modelling(folder: Path, settings: Content, flow: Content) -> Content:
     models = {name: load_model(folder / "models" / name) for name in settings["models"]["fit"]}
     content: Content = {
         "flow": {
-            **flow, "analyzed": len(y), "events": int(y.event.sum()),
+            "read": len(y) + int(excluded.sum()), "analyzed": len(y), "events": int(y.event.sum()),
             "excluded": excluded.rename("patients").reset_index(),
         },
         "outcome": {

@@ -127,6 +127,7 @@ class BoostedModel(BaseEstimator):
         self._calibrate(y, held_out)
         self.follow_up_months_ = float(y.time_months.max())
         self.n_, self.events_ = len(y), int(y.event.sum())
+        self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
 
     def _tune(self, table: pd.DataFrame, y: Outcome, fold: NDArray[np.intp]) -> tuple[int, Floats]:

@@ -112,7 +112,7 @@ class CoxModel(BaseEstimator):
         ]
         beta, covariance = self._solve(matrix, y, design.columns)
         self._keep(design, matrix, y, beta, covariance)
-        self.outcome_name_ = y.name
+        self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
 
     def _solve(self, matrix: Floats, y: Outcome, columns: Sequence[str]) -> tuple[Floats, Floats]:

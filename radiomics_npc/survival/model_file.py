@@ -39,7 +39,7 @@ def save_model(
     folder: Path | str,
     *,
     name: str,
-    simulated: bool = False,
+    simulated: bool | None = None,
     endpoint: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -51,8 +51,8 @@ def save_model(
     folder : Path
         Made if need be; ``model.json`` and ``model.ubj`` in it are replaced.
     name : str
-    simulated : bool
-        Whether the patients never lived; predictions then say so.
+    simulated : bool, optional
+        Whether the patients never lived; predictions then say so. By default what its outcome said.
     endpoint : str, optional
         By default the name of the outcome it was fitted to.
     settings : mapping, optional
@@ -88,7 +88,7 @@ def save_model(
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "name": name,
-        "simulated": simulated,
+        "simulated": bool(getattr(model, "simulated_", False)) if simulated is None else simulated,
         "endpoint": endpoint or getattr(model, "outcome_name_", ""),
         "cohort": {key: getattr(model, f"{key}_") for key in ("n", "events", "follow_up_months")},
         "versions": software_versions(),

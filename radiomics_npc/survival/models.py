@@ -124,7 +124,7 @@ class PrognosticModel(BaseEstimator):
         self.groups_ = RiskGroups(self.risk_groups).fit(self.last_step.training_risk_)
         self.n_, self.events_ = len(y), int(y.event.sum())
         self.follow_up_months_ = float(y.time_months.max())
-        self.outcome_name_ = y.name
+        self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
 
     def _fit_clinical(self, X: pd.DataFrame, y: Outcome) -> pd.DataFrame:

@@ -146,7 +146,8 @@ class CrossValidation:
         shown = self.scores.to_html(index=False, float_format="{:.3f}".format)
         notes = "".join(f"<li>{note}</li>" for note in self.notes)
         d = self.design
-        head = f"<p>{d['repeats']} x {d['folds']}-fold cross-validation, {d['patients']} patients</p>"
+        who = "simulated patients" if self.outcome.simulated else "patients"
+        head = f"<p>{d['repeats']} x {d['folds']}-fold cross-validation, {d['patients']} {who}</p>"
         return head + shown + (f"<ul>{notes}</ul>" if notes else "")
 
 
