@@ -327,4 +327,4 @@ def concordance_figure(
 def _draw_repeats(axes: Axes, rows: pd.DataFrame, models: Sequence[str], shift: float) -> None:
     for i, model in enumerate(models):
         values = rows.loc[rows["model"] == model, "estimate"]
-        axes.plot(values, np.full(len(values), i + shift + 0.13), ".", color="0.6", ms=2.5, mew=0)
+        axes.plot(values, np.full(len(values), i + shift + 0.13), ".", color="0.55", ms=3.5, mew=0)

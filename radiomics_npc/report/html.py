@@ -42,7 +42,7 @@ def draw_figures(content: Mapping[str, Any]) -> dict[str, Figure]:
         ``hazard_ratios_{model}``, ``nomogram``, ``montage``.
     """
     outcome = _outcome(content)
-    drawn: dict[str, Figure] = {}
+    drawn: dict[str, Any] = {}
     if models := content.get("models"):
         drawn["c_index"] = figures.concordance_figure(
             models["scores"], per_repeat=models.get("per_repeat"), oracle=models.get("oracle"),
@@ -144,7 +144,8 @@ def _flow(content: Mapping[str, Any]) -> str:
 
 
 def _baseline(content: Mapping[str, Any]) -> str:
-    note = '<p class="soft">Numbers: median (lower to upper quartile). Factors: number (%).</p>'
+    words = "Numbers: median (lower to upper quartile). Factors: number (%). SMD: standardized difference."
+    note = f'<p class="soft">{words}</p>'
     return tables.html_table(tables.baseline_table(content["table_one"])) + note
 
 

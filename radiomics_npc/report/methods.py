@@ -86,6 +86,18 @@ def _in_text(model: str) -> str:
     return f"{content[:1].lower()}{content[1:]} {method.replace('boosted trees', 'boosted-tree')}".strip()
 
 
+def _variable(column: str) -> str:
+    """Name of a column within a sentence.
+
+    Examples
+    --------
+    >>> _variable("age"), _variable("ebv_dna"), _variable("T")
+    ('age', 'EBV-DNA', 'T category')
+    """
+    label = column_label(column).partition(" (")[0]
+    return label if label[1:2].isupper() or label[1:2] in " -" else label[:1].lower() + label[1:]
+
+
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
@@ -155,7 +167,7 @@ def _models(content: Mapping[str, Any], cite: _Citations) -> list[str]:
     if not models:
         return []
     names = list(dict.fromkeys(models["scores"]["model"]))
-    columns = _and(column_label(c) for c in settings.get("clinical", [])) if settings.get("clinical") else ""
+    columns = _and(map(_variable, settings.get("clinical", []))) if settings.get("clinical") else ""
     text = f"{'Models' if len(names) > 1 else 'One model'} fitted: {_and(map(_in_text, names))}."
     if columns and any(not name.startswith("radiomics") for name in names):
         text += f" Clinical variables were {columns}; categories entered as factors."

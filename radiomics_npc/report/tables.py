@@ -111,9 +111,11 @@ def weight_table(formula: pd.DataFrame) -> pd.DataFrame:
 
 
 def baseline_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 with words for columns; a variable is named once, no and yes are those of the event."""
+    """Table 1 with words for columns; a variable is named once."""
     if "smd" in table:
         table = table.assign(smd=pd.to_numeric(table["smd"], errors="coerce"))
+    if "missing" in table:
+        table = table.assign(missing=pd.to_numeric(table["missing"], errors="coerce").astype("Int64"))
     shown = table.astype(object).where(table.notna(), "")
     repeated = shown["variable"].duplicated()
     shown["variable"] = [
@@ -122,10 +124,8 @@ def baseline_table(table: pd.DataFrame) -> pd.DataFrame:
     ]
     if "level" in shown:
         shown["level"] = shown["level"].map(str)
-    names = {"variable": "Variable", "level": "Level", "all": "All", "smd": "Standardized difference",
-             "missing": "Missing"}  # fmt: skip
-    if {"no", "yes"} <= set(table.columns):
-        names |= {"no": "No event", "yes": "Event"}
+    names = {"variable": "Variable", "level": "Level", "all": "All", "smd": "SMD", "missing": "Missing",
+             "event: no": "No event", "event: yes": "Event"}  # fmt: skip
     return shown.rename(columns=names).map(lambda value: number(value, 2))
 
 
