@@ -249,15 +249,21 @@ def _cohort(
         findings=tuple(findings),
         sequences=sequences,
         on_mismatch=settings.on_mismatch,
-        simulated=_is_simulated(settings),
+        simulated=_is_simulated(settings, cases),
     )
 
 
-def _is_simulated(settings: CohortSettings) -> bool:
-    if settings.layout != "published" or settings.path is None:
-        return False
-    file = _beside_images(settings.path, "dataset.json")
-    if file is None:
+def _is_simulated(settings: CohortSettings, cases: list[Case]) -> bool:
+    """Whether the images, or the tables read, lie in a folder that says they are simulated."""
+    files = [files.image for case in cases for files in case.images.values()]
+    table = settings.clinical and settings.clinical.file
+    starts = [path for path in (settings.path, table) if path is not None] + files
+    folders = {folder for start in starts for folder in (start, *list(start.absolute().parents)[:4])}
+    return any(_says_simulated(folder / "dataset.json") for folder in folders)
+
+
+def _says_simulated(file: Path) -> bool:
+    if not file.is_file():
         return False
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
