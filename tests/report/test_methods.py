@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from radiomics_npc.report.html import markdown_html
 from radiomics_npc.report.methods import limitations, methods_text
+from radiomics_npc.report.sections import markdown_html
 
 
 def test_every_citation_has_a_reference_and_the_other_way_round(content):
