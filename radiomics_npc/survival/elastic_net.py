@@ -126,20 +126,23 @@ def elastic_net_path(
     """
     from sksurv.linear_model import CoxnetSurvivalAnalysis
 
-    active = alphas < _largest_penalty(standardized, y, l1_ratio)
     path = np.zeros((standardized.shape[1], len(alphas)))
-    wanted = alphas[active]
-    while len(wanted):
+    first = int(np.sum(alphas >= _largest_penalty(standardized, y, l1_ratio)))
+    last = len(alphas)
+    while first < last:
+        options = {"l1_ratio": l1_ratio, "tol": tol, "max_iter": 1_000_000}
+        model = CoxnetSurvivalAnalysis(alphas=alphas[first:last], **options)
         try:
-            model = CoxnetSurvivalAnalysis(alphas=wanted, l1_ratio=l1_ratio, tol=tol, max_iter=1_000_000)
             found = model.fit(standardized, y.to_structured()).coef_
         except ArithmeticError:
-            wanted = wanted[: len(wanted) // 2]
+            last = first + (last - first) // 2
             continue
-        first = int(np.argmax(active))
-        path[:, first : first + len(wanted)] = found
-        path[:, first + len(wanted) :] = found[:, -1:]
-        break
+        # The solver stops early where its deviance, which is wrong for tied times, no longer grows:
+        # start it again on the rest.
+        path[:, first : first + found.shape[1]] = found
+        first += found.shape[1]
+    if 0 < last < len(alphas):
+        path[:, last:] = path[:, last - 1 : last]
     return path
 
 

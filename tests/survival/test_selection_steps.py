@@ -233,3 +233,26 @@ def test_rad_score_round_trip(coxnet):
     again = RadScore.from_dict(json.loads(json.dumps(score.to_dict())))
     pd.testing.assert_frame_equal(again.transform(X), score.transform(X), check_exact=True)
     assert clone(score).get_params() == score.get_params()
+
+
+def test_path_of_tied_times_is_whole_and_meets_the_conditions_of_the_optimum():
+    """Follow-up in whole months; Breslow's gradient is 0 up to the penalty (Karush-Kuhn-Tucker)."""
+    random = np.random.default_rng(3)
+    v = random.normal(size=(160, 40))
+    v = (v - v.mean(axis=0)) / v.std(axis=0)
+    y = Outcome(
+        np.ceil(np.minimum(random.exponential(30 / np.exp(0.5 * v[:, 0])), 70)), random.random(160) < 0.8
+    )
+    alphas = np.geomspace(1, 0.02, 30)
+    path = elastic_net_path(v, y, alphas, 0.5, tol=1e-12)
+    assert path.shape == (40, 30)
+    for alpha, beta in zip(alphas, path.T, strict=True):
+        weight = np.exp(v @ beta)
+        gradient = np.zeros(40)
+        for time in y.time_months[y.event]:
+            at_risk = y.time_months >= time
+            gradient -= weight[at_risk] @ v[at_risk] / weight[at_risk].sum()
+        gradient = (gradient + v[y.event].sum(axis=0)) / len(y) - 0.5 * alpha * beta
+        used = beta != 0
+        np.testing.assert_allclose(gradient[used], 0.5 * alpha * np.sign(beta[used]), atol=1e-6)
+        assert (np.abs(gradient[~used]) <= 0.5 * alpha + 1e-6).all()
