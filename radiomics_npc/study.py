@@ -30,8 +30,10 @@ from radiomics_npc.features.merge import DesignMatrix, design_matrix
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.nomogram.nomogram import Nomogram
+from radiomics_npc.nomogram.style import save_figure
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
+from radiomics_npc.report.montage import cohort_montage
 from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.storage import (
     FeatureStore,
@@ -137,6 +139,7 @@ class Study:
                 )  # fmt: skip
                 self._features.write(self.run_folder / "tables")
                 write_table(self.run_folder / "failures.csv", self._features.failures)
+                self._draw_montage(self._features)
         return self._features
 
     def fit(self) -> CrossValidation:
@@ -189,9 +192,7 @@ class Study:
         model = load_model(folder)
         features = self.extract()
         _same_extraction(model, features)
-        data = design_matrix(
-            self.cohort, features, clinical=getattr(model, "clinical_columns", model.columns_)
-        )
+        data = design_matrix(self.cohort, features, clinical=model.clinical_columns)
         with self._stage("validate"):
             result = validate_model(model, data.X, data.y)
             write_table(self.run_folder / "tables" / f"validation_{folder.name}.csv", result.to_frame())
@@ -221,6 +222,13 @@ class Study:
         self._record(simulated=self.cohort.simulated, patients=len(self.cohort), versions=software_versions(),
                      seed=self.settings.seed)  # fmt: skip
         self._checked = True
+
+    def _draw_montage(self, features: FeatureTable) -> None:
+        """Picture of sample patients, drawn here since the report is made without images."""
+        sound = features.to_frame().index.difference(list(features.failures["patient_id"]))
+        figure = cohort_montage(self.cohort, list(sound))
+        if figure is not None:
+            save_figure(figure, self.run_folder / "figures" / "montage.png")
 
     def _fit_models(self, data: DesignMatrix) -> CrossValidation:
         """Cross-validate and fit, or take both from the run folder if nothing changed."""

@@ -92,7 +92,7 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
         outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
         findings += faults
         why = {fault.patient_id: fault.problem for fault in faults}
-        without = [] if outcome is None else kept.index.difference(outcome.patient_id)
+        without = kept.index.difference([] if outcome is None else list(outcome.patient_id))
         excluded += [(str(who), why.get(who, "no usable outcome")) for who in without]
     cohort = _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
     if outcome is not None:
@@ -256,7 +256,7 @@ def _cohort(
 def _is_simulated(settings: CohortSettings, cases: list[Case]) -> bool:
     """Whether the images, or the tables read, lie in a folder that says they are simulated."""
     files = [files.image for case in cases for files in case.images.values()]
-    table = settings.clinical and settings.clinical.file
+    table = None if settings.clinical is None else settings.clinical.file
     starts = [path for path in (settings.path, table) if path is not None] + files
     folders = {folder for start in starts for folder in (start, *list(start.absolute().parents)[:4])}
     return any(_says_simulated(folder / "dataset.json") for folder in folders)

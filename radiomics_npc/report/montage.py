@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.errors import ImageError
+from radiomics_npc.imaging.reading import read_pair
+from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.nomogram.style import PALETTE, figure_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Panel", "montage_figure"]
+__all__ = ["Panel", "cohort_montage", "montage_figure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +82,36 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
                 )  # fmt: skip
             axes.set_title(panel.title)
     return figure
+
+
+def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3) -> Figure | None:
+    """Sample patients with the slice that shows most of the tumor, a row a patient.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    patient_ids : sequence of str
+        Patients whose images are known to be sound.
+    most : int
+        Patients shown, spread evenly over those given.
+
+    Returns
+    -------
+    Figure or None
+        None if there is nobody to show. No patient is named.
+    """
+    wanted = set(patient_ids)
+    cases = [case for case in cohort.cases if case.patient_id in wanted]
+    chosen = (
+        [cases[i] for i in np.unique(np.linspace(0, len(cases) - 1, most).round().astype(int))]
+        if cases
+        else []
+    )
+    panels = []
+    for case in chosen:
+        for sequence in cohort.sequences:
+            image, mask = read_pair(case.images[sequence], cohort.on_mismatch)
+            k = int(mask.array.sum(axis=(1, 2)).argmax())
+            title = sequence_label(sequence) if case is chosen[0] else ""
+            panels.append(Panel(image.array[k], mask.array[k], title, image.spacing_mm[1::-1]))
+    return montage_figure(panels, columns=len(cohort.sequences)) if panels else None
