@@ -96,11 +96,16 @@ def test_scores_are_made_of_pairs_within_folds(result):
             assert (line["estimate"], line["se"]) == (other.estimate, other.se)
     row = result.scores.query("model == 'ab' and metric == 'harrell_c'").iloc[0]
     assert row["estimate"] == pytest.approx(np.mean([s.estimate for s in found["ab"]]), abs=1e-12)
-    assert row["se"] == pytest.approx(np.sqrt(np.mean([s.se**2 for s in found["ab"]])), abs=1e-12)
+    within, between = (
+        np.mean([s.se**2 for s in found["ab"]]),
+        np.var([s.estimate for s in found["ab"]], ddof=1),
+    )
+    assert row["se"] == pytest.approx(np.sqrt(within + between * 4 / 3), abs=1e-12)
     gaps = [concordance_difference(s, t) for s, t in zip(found["ab"], found["a"], strict=True)]
     line = result.differences.query("model == 'ab' and metric == 'harrell_c'").iloc[0]
     assert line["estimate"] == pytest.approx(np.mean([g.estimate for g in gaps]), abs=1e-12)
-    assert line["se"] == pytest.approx(np.sqrt(np.mean([g.se**2 for g in gaps])), abs=1e-12)
+    within, between = np.mean([g.se**2 for g in gaps]), np.var([g.estimate for g in gaps], ddof=1)
+    assert line["se"] == pytest.approx(np.sqrt(within + between * 4 / 3), abs=1e-12)
     assert set(result.differences["model"]) == {"ab", "c"}
 
 
