@@ -84,12 +84,13 @@ def demo(
     out: Annotated[Path, typer.Argument(help="A folder to be made.")] = Path("radiomics_npc_demo"),
     patients: Patients = 120,
     seed: Seed = 20240101,
+    matrix: Annotated[int, typer.Option(help="Rows and columns of the images.")] = 256,
     jobs: Jobs = None,
 ) -> None:
     """Simulate patients, then run everything: images to nomogram and report."""
     from radiomics_npc.study import run_demo
 
-    study = run_demo(out, patients=patients, seed=seed, jobs=jobs)
+    study = run_demo(out, patients=patients, seed=seed, matrix=matrix, jobs=jobs)
     _finish(study, study.run_folder / "nomogram.html", study.run_folder / "report.html")
 
 
@@ -98,15 +99,15 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="A folder to be made.")],
     patients: Patients = 277,
     seed: Seed = 20240101,
+    matrix: Annotated[int | None, typer.Option(help="Rows and columns, instead of those published.")] = None,
     jobs: Jobs = 0,
     dirty: Annotated[bool, typer.Option(help="Plant a few contradictions of the published table.")] = False,
 ) -> None:
     """Write a simulated cohort in the published layout."""
     from radiomics_npc.simulate.cohort import simulate_cohort
 
-    typer.echo(
-        os.path.relpath(simulate_cohort(out, patients=patients, seed=seed, jobs=jobs or 0, dirty=dirty))
-    )
+    made = simulate_cohort(out, patients=patients, seed=seed, matrix=matrix, jobs=jobs or 0, dirty=dirty)
+    typer.echo(os.path.relpath(made))
 
 
 @app.command()
