@@ -1,0 +1,1 @@
+"""Speed and agreement with peers, measured; run with ``python -m benchmarks``."""
