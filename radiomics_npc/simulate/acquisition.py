@@ -58,7 +58,7 @@ class Series:
         """Voxel centers along z, y, x in the frame of the scan."""
         counts = (self.slices, self.matrix, self.matrix)
         z, y, x = (
-            first + step * np.arange(n)
+            first + step * np.arange(n, dtype=np.float64)
             for first, step, n in zip(self.first_mm[::-1], self.spacing_mm[::-1], counts, strict=True)
         )
         return z, y, x

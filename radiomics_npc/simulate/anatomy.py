@@ -20,7 +20,7 @@ from radiomics_npc.simulate.tissue import Tissue
 __all__ = ["Head", "build_head"]
 
 IN_PLANE_MM = 1.0
-THROUGH_PLANE_MM = 1.8
+THROUGH_PLANE_MM = 1.4
 _COARSE_MM = 4.5
 _MARGIN_MM = 7.0
 _HALF_EXTENT_MM = (112.0, 90.0)
@@ -117,6 +117,9 @@ class _Painter:
         self._draw_pose()
         self.where_coarse = self._bent_coordinates()
         x, y, z = (apply_separable(w, *self._finer) for w in self.where_coarse)
+        # neighbors look at slightly different heights, so that few planes a slice do not show as steps
+        offsets = np.array([[-0.375, 0.125], [0.375, -0.125]], dtype=np.float32) * THROUGH_PLANE_MM
+        z += np.tile(offsets, (z.shape[1] // 2 + 1, z.shape[2] // 2 + 1))[: z.shape[1], : z.shape[2]]
         self.where: tuple[Array, Array, Array] = (x, y, z)
 
     def _draw_pose(self) -> None:
@@ -145,11 +148,17 @@ class _Painter:
         return apply_separable(np.asarray(coarse, dtype=np.float32), *self._finer)
 
     def paint_outside(self) -> None:
-        """Skin and the fat below it; fat also fills what no part will cover."""
-        distances = (_ellipsoid_distance(self.where_coarse, c, r) for c, r in OUTLINE)
+        """Skin, the fat below it, and loose tissue for what no part will cover."""
+        distances = [_ellipsoid_distance(self.where_coarse, c, r) for c, r in OUTLINE]
         self.depth = self._full(-_union(distances, 5.0))
         self.tissue[self.depth > 0] = Tissue.SKIN
+        # thick in the cheeks, thinner at the sides, more or less with the patient
+        x, y, _ = self.where_coarse
+        lean = float(np.exp(self.rng.normal(np.log(3.8), 0.3)))
+        cheek = 1.6 * np.exp(-(((y + 58) / 26) ** 2)) + 0.8 * np.exp(-((x / 40) ** 2) - ((y - 90) / 30) ** 2)
+        self.below_fat = self._full(-_union(distances, 5.0) - 1.8 - lean * (0.8 + cheek))
         self.tissue[self.depth > 1.8] = Tissue.FAT
+        self.tissue[self.below_fat > 1.5] = Tissue.CONNECTIVE
 
     def paint(self, parts: Iterable[Part]) -> None:
         """Paint parts in order, each a little moved and resized."""
@@ -167,7 +176,12 @@ class _Painter:
             return
         where = tuple(w[box] for w in self.where)
         target = self.tissue[box]
-        allowed = (self.depth[box] > 1.8) if not part.over else np.isin(target, part.over)
+        if part.over:
+            allowed = np.isin(target, part.over)
+        elif part.tissue == Tissue.MUSCLE:
+            allowed = self.below_fat[box] > 0
+        else:
+            allowed = self.depth[box] > 1.8
         for tissue, extra in layers:
             target[_inside(placed, where, extra) & allowed] = tissue
 
@@ -203,7 +217,7 @@ class _Painter:
         fold = smooth_noise(self.rng, self.axes, 7.0)
         self.tissue[brain] = Tissue.CSF
         cerebellum = brain & (z < 42 - 0.35 * np.abs(x)) & (y > 40)
-        cortex = brain & (depth > 2.0) & ~((np.abs(fold) < 0.16) & (depth < 13))
+        cortex = brain & (depth > 2.0) & ~((np.abs(fold) < 0.09) & (depth < 11))
         self.tissue[cortex] = Tissue.GRAY
         self.tissue[cortex & (depth > 5) & (np.abs(fold) > 0.5)] = Tissue.WHITE
         self._paint_cerebellum(cerebellum, depth, fold)
@@ -214,9 +228,9 @@ class _Painter:
         # folia: thin shells around the fourth ventricle, bent by the folding field
         radius = np.sqrt((np.abs(x) * 0.8) ** 2 + (y - 36) ** 2 + (1.3 * (z - 20)) ** 2)
         phase = np.cos(2 * np.pi * radius / 5.2 + 1.5 * fold[region])
-        label = np.where(phase > 0.80, Tissue.CSF, Tissue.GRAY)
-        label[(inside > 9) & (phase < 0.3) & (radius < 40)] = Tissue.WHITE
-        label[(inside < 2.0) | ((y > 78) & (np.abs(x) < 3.5))] = Tissue.CSF
+        label = np.where(phase > 0.96, Tissue.CSF, Tissue.GRAY)
+        label[(phase < -0.35) | ((inside > 14) & (phase < 0.8) & (radius < 30))] = Tissue.WHITE
+        label[(inside < 2.0) | ((y > 68) & (np.abs(x) < 0.8))] = Tissue.CSF
         self.tissue[region] = label
 
     def split_muscles(self, coarse: Array, fine: Array) -> None:
@@ -235,7 +249,11 @@ def _moved(part: Part, move: NDArray[np.float64], grow: float) -> Part:
         x, y, z = np.asarray(point) + move
         return float(x), float(y), float(z)
 
-    radii = part.radii * grow if isinstance(part.radii, int | float) else tuple(r * grow for r in part.radii)
+    if isinstance(part.radii, int | float):
+        radii: float | tuple[float, float, float] = part.radii * grow
+    else:
+        a, b, c = part.radii
+        radii = (a * grow, b * grow, c * grow)
     end = None if part.end is None else shift(part.end)
     return replace(part, center=shift(part.center), end=end, radii=radii)
 

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 # Primary tumor volume in cm3 by T: median of a lognormal distribution, cut at VOLUME_LIMITS_CM3
 # so that the masks of all three sequences stay inside the published ranges.
-VOLUME_MEDIAN_CM3: Final = {"T0": 1.1, "T1": 3.0, "T2": 5.4, "T3": 8.2, "T4": 15.5}
+VOLUME_MEDIAN_CM3: Final = {"T0": 1.1, "T1": 3.1, "T2": 5.5, "T3": 8.4, "T4": 15.8}
 VOLUME_LOG_SD: Final = 0.60
 VOLUME_LIMITS_CM3: Final = (0.85, 62.0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,7 @@ from radiomics_npc.simulate.acquisition import Series, draw_series
 from radiomics_npc.simulate.anatomy import Head, build_head
 from radiomics_npc.simulate.clinical import clinical_table, draw_patients, truth_table
 from radiomics_npc.simulate.dicom import DESCRIPTION, write_series
+from radiomics_npc.simulate.head import enlarged_nodes
 from radiomics_npc.simulate.physics import take_image
 from radiomics_npc.simulate.published import MORPHOLOGY
 from radiomics_npc.simulate.tumor import Growth, contour, draw_interior, grow
@@ -32,6 +35,8 @@ MASK_NAME: Final = {"t1": "ROI-T1.nii", "t2": "ROI-T2.nii", "ce_t1": "ROI-CE-T1.
 # tumors are drawn a little larger after contrast (medians of the published Table 2: 8.60, 8.67, 9.42 cm3)
 _VOLUME_RATIO: Final = {"t1": 1.0, "t2": 8.67 / 8.60, "ce_t1": 9.42 / 8.60}
 _ATTEMPTS: Final = 12
+# contours follow the inner boundary of the lesion, so the lesion is larger than its mask
+INNER: Final = 1.25
 
 Masks = dict[Sequence, NDArray[np.bool_]]
 
@@ -45,6 +50,7 @@ class _Order:
     seed: int
     matrix: int | None
     t_stage: str
+    n_stage: str
     scanner: str
     volume_cm3: float
     heterogeneity: float
@@ -122,19 +128,29 @@ def simulate_cohort(
 
 
 def _claim(out: Path, description: dict[str, Any]) -> None:
-    """Refuse a folder that holds anything but an earlier simulation of ours."""
+    """Take a new or empty folder, or clear an earlier simulation; refuse anything else."""
     marker = out / "dataset.json"
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not marker.exists())):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_simulated(marker))):
         raise ConfigError(
             f"{out.name} is not empty and not a simulated cohort", "Name a new folder, or empty this one."
         )
+    # images of other patients or other slices must not stay behind
+    if (out / "MRI-Segments").exists():
+        shutil.rmtree(out / "MRI-Segments")
     write_json(marker, {**description, "version": __version__})
+
+
+def _is_simulated(marker: Path) -> bool:
+    try:
+        return json.loads(marker.read_text(encoding="utf-8")).get("simulated") is True
+    except (FileNotFoundError, ValueError, AttributeError):
+        return False
 
 
 def _order(out: Path, patient_id: str, row: pd.Series, seed: int, matrix: int | None) -> _Order:
     return _Order(
-        out / "MRI-Segments" / patient_id, patient_id, seed, matrix, str(row["T"]), str(row["scanner"]),
-        float(row["volume_cm3"]), float(row["heterogeneity"]),
+        out / "MRI-Segments" / patient_id, patient_id, seed, matrix, str(row["T"]), str(row["N"]),
+        str(row["scanner"]), float(row["volume_cm3"]), float(row["heterogeneity"]),
     )  # fmt: skip
 
 
@@ -143,9 +159,10 @@ def _make_patient(order: _Order) -> _Made:
     rng = np.random.default_rng([order.seed, int(order.patient_id), 1])
     series = draw_series(rng, order.scanner, order.matrix)
     ends = [s.axes[0][[0, -1]] for s in series.values()]
-    head = build_head(rng, (min(e[0] for e in ends) - 5, max(e[1] for e in ends) + 5))
+    z_range = (min(e[0] for e in ends) - 5, max(e[1] for e in ends) + 5)
+    head = build_head(rng, z_range, enlarged_nodes(rng, order.n_stage))
     growth, masks, morphology = _fitting_tumor(rng, head, order, series)
-    interior = draw_interior(rng, head, growth, order.volume_cm3 * 1.03, order.heterogeneity)
+    interior = draw_interior(rng, head, growth, order.volume_cm3 * INNER, order.heterogeneity)
     for sequence, one in series.items():
         image = take_image(rng, head, interior, one)
         write_series(order.folder / DESCRIPTION[sequence], image, one, order.patient_id, order.seed)
@@ -157,16 +174,21 @@ def _make_patient(order: _Order) -> _Made:
 def _fitting_tumor(
     rng: np.random.Generator, head: Head, order: _Order, series: dict[Sequence, Series]
 ) -> tuple[Growth, Masks, list[dict[str, Any]]]:
-    """Grow until the masks of all sequences lie inside the published ranges, smoother at each attempt."""
+    """Grow until all masks lie inside the published ranges, a little smoother at each attempt.
+
+    If no attempt fits (seen only with very coarse matrices), the last one stays.
+    """
     for attempt in range(_ATTEMPTS):
-        roughness = float(np.clip(rng.normal(0.75, 0.15), 0.3, 1.1)) * 0.93**attempt
+        roughness = float(np.clip(rng.normal(1.08, 0.15), 0.4, 1.4)) * 0.93**attempt
         growth = grow(rng, head, order.t_stage, roughness)
-        masks, rows = {}, []
+        masks, rows, fits = {}, [], True
         for sequence, one in series.items():
             wanted = order.volume_cm3 * _VOLUME_RATIO[sequence] * float(np.exp(rng.normal(0, 0.03)))
             masks[sequence] = contour(rng, growth, one, wanted)
-            rows.append({"sequence": DESCRIPTION[sequence], **_morphology(masks[sequence], one)})
-        if all(_published(row, s) for row, s in zip(rows, series, strict=True)):
+            row = _morphology(masks[sequence], one)
+            fits = fits and _published(row, sequence) and abs(row["volume_cm3"] / wanted - 1) < 0.15
+            rows.append({"sequence": DESCRIPTION[sequence], **row})
+        if fits:
             break
     return growth, masks, rows
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from radiomics_npc.simulate.tissue import Tissue
 
 __all__ = ["CAVITIES", "DEEP_PARTS", "OUTER_PARTS", "OUTLINE", "Part"]
@@ -62,23 +64,26 @@ class Part:
 T = Tissue
 _THIN_BONE = ((T.BONE, 1.2),)
 _CORTEX = ((T.BONE, 2.0),)
+_BRAIN = (T.GRAY, T.WHITE, T.CSF)
 
 # (center, radii) of ellipsoids whose smooth union is the skin, and the inside of the skull
 OUTLINE: Final[tuple[tuple[Point, Point], ...]] = (
     ((0, 18, 50), (74, 88, 82)),
-    ((0, 6, -8), (72, 50, 64)),
-    ((0, -26, -6), (61, 58, 72)),
-    ((0, -40, -44), (47, 46, 34)),
+    ((0, 6, -8), (73, 50, 64)),
+    ((0, -22, -6), (62, 58, 70)),
+    ((32, -42, 0), (28, 32, 36)),
+    ((-32, -42, 0), (28, 32, 36)),
+    ((0, -42, -46), (45, 46, 36)),
     ((0, 34, -60), (57, 54, 90)),
-    ((0, -84, -6), (12, 17, 15)),
-    ((0, -76, 16), (9, 11, 22)),
+    ((0, -86, -4), (11, 20, 14)),
+    ((0, -76, 18), (9, 13, 24)),
 )
 CAVITIES: Final[tuple[tuple[Point, Point], ...]] = (
-    ((0, 24, 76), (66, 74, 50)),
-    ((0, -26, 82), (50, 42, 34)),
-    ((39, -4, 44), (25, 34, 26)),
-    ((-39, -4, 44), (25, 34, 26)),
-    ((0, 58, 18), (54, 35, 30)),
+    ((0, 26, 64), (65, 72, 44)),
+    ((0, -24, 84), (50, 44, 36)),
+    ((38, -3, 42), (26, 36, 25)),
+    ((-38, -3, 42), (26, 36, 25)),
+    ((0, 58, 17), (53, 35, 28)),
     ((0, 30, 34), (17, 20, 30)),
 )
 
@@ -94,28 +99,43 @@ def _teeth(z: float, height: float, front: float) -> tuple[Part, ...]:
 
 # muscles, glands, bones of the face: outside the skull
 OUTER_PARTS: Final[tuple[Part, ...]] = (
-    Part(T.MUSCLE, (25, 64, -38), (26, 27, 44), mirror=True),
-    Part(T.MUSCLE, (40, 44, -40), (17, 16, 40), mirror=True),
-    Part(T.MUSCLE, (54, 34, -48), (8, 15, 34), mirror=True),
-    Part(T.MUSCLE, (9, 17, -28), (8, 6, 34), mirror=True),
-    Part(T.MUSCLE, (54, -18, -18), (8, 20, 30), yaw=12, mirror=True),
-    Part(T.MUSCLE, (57, -18, 40), (8, 32, 30), mirror=True),
-    Part(T.MUSCLE, (49, -24, 14), (9, 15, 18), mirror=True),
-    Part(T.MUSCLE, (20, -16, 8), 9, end=(43, 2, 6), mirror=True),
-    Part(T.MUSCLE, (19, -14, -4), 7.5, end=(39, -2, -42), mirror=True),
-    Part(T.MUSCLE, (16, -2, -2), (3.5, 7, 12), mirror=True),
-    Part(T.MUSCLE, (38, -48, -30), (3, 20, 16), yaw=20, mirror=True),
-    Part(T.MUSCLE, (50, 32, -10), 4.5, end=(36, 10, -58), mirror=True),
-    Part(T.MUSCLE, (0, -40, -64), (24, 30, 9)),
-    Part(T.TONGUE, (0, -36, -44), (23, 33, 22), power=2.4),
-    Part(T.MUSCLE, (0, -78, -36), (26, 7, 18), power=2.5),
-    Part(T.GLAND, (57, 13, -20), (12, 17, 30), yaw=-15, mirror=True),
-    Part(T.GLAND, (36, 2, -60), (10, 14, 11), mirror=True),
+    # ears, and the fat of cheek, parapharyngeal space and nape
+    Part(T.SKIN, (77, 18, 4), (2.6, 12, 25), yaw=-24, over=(T.AIR, T.SKIN), mirror=True),
+    Part(T.FAT, (40, -34, -8), (14, 14, 26), mirror=True),
+    Part(T.FAT, (21, 6, -10), (6, 10, 20), yaw=25, mirror=True),
+    Part(T.FAT, (0, 78, -40), (5, 24, 40)),
+    # nape and neck
+    Part(T.MUSCLE, (22, 66, -38), (20, 22, 46), mirror=True),
+    Part(T.MUSCLE, (38, 58, -34), (15, 22, 40), yaw=-30, mirror=True),
+    Part(T.MUSCLE, (20, 48, -34), (14, 12, 36), mirror=True),
+    Part(T.MUSCLE, (42, 40, -44), (13, 14, 38), mirror=True),
+    Part(T.MUSCLE, (56, 34, -44), (9, 17, 38), yaw=-15, mirror=True),
+    Part(T.MUSCLE, (10, 16, -28), (10, 6.5, 36), mirror=True),
+    Part(T.MUSCLE, (24, 30, -48), (8, 9, 24), mirror=True),
+    # chewing muscles
+    Part(T.MUSCLE, (56, -17, -18), (11, 23, 34), yaw=10, mirror=True),
+    Part(T.MUSCLE, (58, -14, 42), (9, 38, 32), mirror=True),
+    Part(T.MUSCLE, (51, -26, 16), (11, 17, 20), mirror=True),
+    Part(T.MUSCLE, (45, -24, -8), (5, 10, 14), mirror=True),
+    Part(T.MUSCLE, (20, -18, 9), 10.5, end=(43, 1, 6), mirror=True),
+    Part(T.MUSCLE, (20, -14, -3), 9, end=(39, -4, -42), mirror=True),
+    Part(T.MUSCLE, (15, -1, -2), (4.5, 8, 13), mirror=True),
+    # mouth and throat
+    Part(T.MUSCLE, (38, -50, -32), (3.5, 22, 20), yaw=22, mirror=True),
+    Part(T.MUSCLE, (0, -80, -36), (28, 6, 20), power=2.5),
+    Part(T.MUSCLE, (17, 2, -40), (5, 9, 26), yaw=20, mirror=True),
+    Part(T.MUSCLE, (50, 32, -10), 5, end=(36, 10, -58), mirror=True),
+    Part(T.MUSCLE, (0, -38, -66), (28, 32, 11)),
+    Part(T.MUSCLE, (24, -22, -52), (5, 22, 12), yaw=15, mirror=True),
+    Part(T.TONGUE, (0, -36, -44), (23, 32, 22), power=2.4),
+    Part(T.FAT, (0, -40, -52), (2, 22, 12)),
+    Part(T.GLAND, (56, 17, -20), (11, 13, 28), yaw=-20, mirror=True),
+    Part(T.GLAND, (36, 2, -60), (11, 15, 12), mirror=True),
     # mandible
     Part(T.MARROW, (46, -2, -40), 5, end=(38, -38, -52), shell=_CORTEX, mirror=True, jitter=0.5),
     Part(T.MARROW, (38, -38, -52), 5.5, end=(18, -64, -56), shell=_CORTEX, mirror=True, jitter=0.5),
     Part(T.MARROW, (18, -64, -56), 6, end=(0, -70, -56), shell=_CORTEX, mirror=True, jitter=0.5),
-    Part(T.MARROW, (46, -5, -16), (3.6, 14, 28), power=3, yaw=10, shell=_CORTEX, mirror=True),
+    Part(T.MARROW, (45, -8, -16), (3.4, 14, 28), power=3, yaw=10, shell=_CORTEX, mirror=True),
     Part(T.MARROW, (48, 6, 11), (8, 4, 5), shell=_CORTEX, mirror=True),
     # maxilla, palate, teeth
     Part(T.MARROW, (26, -36, -21), 5.5, end=(17, -62, -21), shell=_THIN_BONE, mirror=True),
@@ -125,7 +145,15 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     *_teeth(-42, 8, -70),
     Part(T.MARROW, (50, -46, 8), (9, 8, 7), shell=_CORTEX, mirror=True),
     Part(T.BONE, (57, -38, 8), 2.6, end=(66, -4, 9), mirror=True),
-    Part(T.AIR, (28, -44, 5), (13, 17, 17), power=2.6, shell=((T.BONE, 2.6), (T.MUCOSA, 1.3)), mirror=True),
+    Part(
+        T.AIR,
+        (28, -46, 5),
+        (12, 18, 17),
+        power=2.4,
+        yaw=-28,
+        shell=((T.BONE, 2.6), (T.MUCOSA, 1.3)),
+        mirror=True,
+    ),
     # pterygoid process
     Part(T.MARROW, (16, -14, 13), (6, 6, 6), shell=_THIN_BONE, mirror=True),
     Part(T.BONE, (19, -12, -1), (1.4, 9, 13), yaw=-18, mirror=True),
@@ -162,19 +190,19 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     Part(T.AIR, (0, -40, 0), (14, 34, 15), power=3, shell=((T.BONE, 2.8), (T.MUCOSA, 2.0))),
     Part(T.AIR, (0, -42, 26), (13, 24, 13), power=3, shell=((T.BONE, 2.0), (T.MUCOSA, 1.0))),
     Part(T.AIR, (6, -74, -12), (4, 9, 5), shell=((T.CARTILAGE, 2.0),), mirror=True),
-    Part(T.MUCOSA, (8.5, -40, -5), (4.2, 26, 7), mirror=True),
-    Part(T.BONE, (8.5, -40, -6), (0.7, 20, 5), mirror=True),
-    Part(T.MUCOSA, (7.5, -36, 9), (3.6, 19, 7), mirror=True),
+    Part(T.MUCOSA, (8.5, -40, -6), (5.6, 29, 8.5), mirror=True),
+    Part(T.BONE, (8.5, -40, -7), (0.8, 20, 5), mirror=True),
+    Part(T.MUCOSA, (8, -36, 9), (4.6, 22, 7), mirror=True),
     Part(T.MUCOSA, (9, -44, 26), (1.0, 20, 10), mirror=True),
     Part(T.MUCOSA, (9, -36, 26), (8, 1.0, 10), mirror=True),
     Part(T.MUCOSA, (9, -52, 26), (8, 1.0, 10), mirror=True),
     Part(T.MUCOSA, (0, -42, 5), (1.9, 38, 24), power=4),
     Part(T.CARTILAGE, (0, -42, 5), (0.8, 36, 22), power=4),
     Part(T.AIR, (7.5, -9, 25), (8, 10, 8), shell=((T.BONE, 2.0), (T.MUCOSA, 1.0)), mirror=True),
-    Part(T.AIR, (0, 3, -40), (11, 6, 26), power=2.5, shell=((T.MUCOSA, 2.5),)),
+    Part(T.AIR, (0, 3, -40), (11, 6, 26), power=2.5, shell=((T.MUCOSA, 1.6),)),
     Part(T.LYMPHOID, (14, -3, -38), (5, 7, 10), mirror=True),
     Part(T.MUSCLE, (0, -10, -22), (13, 4, 11), pitch=-35, shell=((T.MUCOSA, 1.5),)),
-    Part(T.AIR, (0, -2, -1), (13, 9, 13), power=3, shell=((T.MUCOSA, 3.0),), jitter=0.5),
+    Part(T.AIR, (0, -2, -1), (13, 9, 13), power=3, shell=((T.MUCOSA, 2.3),), jitter=0.5),
     Part(T.AIR, (13.5, 5, 1), (4.5, 3.5, 7), shell=((T.MUCOSA, 2.5),), mirror=True),
     Part(T.CARTILAGE, (14, -4, 0), (3, 4, 7), shell=((T.MUCOSA, 2.0),), mirror=True),
     Part(T.LYMPHOID, (0, 7, 5), (11, 4.5, 8)),
@@ -182,6 +210,8 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
 
 # brain stem, cerebellum and vessels: inside the skull or through it
 DEEP_PARTS: Final[tuple[Part, ...]] = (
+    Part(T.CSF, (0, 27, 32), (21, 14, 25), over=_BRAIN),
+    Part(T.CSF, (0, 42, 8), (11, 10.5, 16), over=_BRAIN),
     Part(T.WHITE, (0, 31, 27), (17, 11, 13), power=2.4, jitter=0.5),
     Part(T.WHITE, (12, 37, 24), 7, end=(25, 48, 22), mirror=True),
     Part(T.WHITE, (0, 40, 14), 7.5, end=(0, 50, -10), jitter=0.5),
@@ -204,3 +234,22 @@ DEEP_PARTS: Final[tuple[Part, ...]] = (
     Part(T.ARTERY, (0, 20.5, 13), 2.0, end=(0, 16, 42)),
     Part(T.ARTERY, (25, 42, -18), 2.0, end=(23, 38, -90), mirror=True),
 )
+
+
+def enlarged_nodes(rng: np.random.Generator, n_stage: str) -> tuple[Part, ...]:
+    """Metastatic lymph nodes, retropharyngeal and along the jugular vein, as the N stage asks for.
+
+    N0 has none, N1 one side, N2 both sides, N3 larger ones. They lie outside the tumor mask.
+    """
+    grade = int(n_stage[1])
+    sides = {0: (), 1: (int(rng.choice((-1, 1))),)}.get(grade, (-1, 1))
+    parts = []
+    for side in sides:
+        size = rng.uniform(5, 8) if grade < 3 else rng.uniform(8, 14)
+        parts.append(Part(T.NODE, (side * 18, 19, rng.uniform(-14, 0)), (0.55 * size, 0.6 * size, size)))
+        for _ in range(int(rng.integers(1, 4))):
+            z = rng.uniform(-58, -24)
+            a, b, c = size * rng.uniform(0.8, 1.3, 3)
+            place = (side * rng.uniform(36, 42), rng.uniform(18, 34), z)
+            parts.append(Part(T.NODE, place, (float(a), float(b), float(c))))
+    return tuple(parts)

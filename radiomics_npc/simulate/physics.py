@@ -116,7 +116,8 @@ def take_image(
     )
     noisy = _rician(rng, acquired, series.noise)
     image = np.matmul(np.matmul(lanczos_matrix(y_sampled, y), noisy), lanczos_matrix(x_sampled, x).T)
-    return np.clip(np.rint(image * series.gain), 0, 65535).astype(np.uint16)
+    image *= series.gain
+    return np.clip(np.rint(image, out=image), 0, 65535, out=image).astype(np.uint16)
 
 
 def _tissue_signal(head: Head, interior: Interior, series: Series) -> Array:
@@ -142,11 +143,11 @@ def _tumor_signal(
     )
     mottle, dead = interior.mottle[interior.inside], interior.necrosis[interior.inside]
     # cellular parts: shorter T2, more uptake; necrosis: water-like, without uptake
-    t2_local = t2 * np.exp(mottle) * (1 - dead) + 260 * dead
-    t1_local = t1 * np.exp(0.5 * mottle) * (1 - dead) + 2200 * dead
+    t2_local: Array = t2 * np.exp(mottle) * (1 - dead) + 260 * dead
+    t1_local: Array = t1 * np.exp(0.8 * mottle) * (1 - dead) + 2200 * dead
     density_local = density * np.exp(0.15 * mottle) * (1 - dead) + 0.97 * dead
     if series.contrast:
-        concentration = uptake * np.exp(-1.6 * mottle) * (1 - dead) + 0.02 * dead
+        concentration = uptake * np.clip(np.exp(-4.0 * mottle), 0.06, 4.0) * (1 - dead) + 0.02 * dead
         t1_local, t2_local = enhance(t1_local, t2_local, concentration)
     return spin_echo(density_local, t1_local, t2_local, **timing)
 
@@ -174,4 +175,5 @@ def _coil(
 def _rician(rng: np.random.Generator, signal: Array, noise: float) -> Array:
     real = signal + np.float32(noise) * rng.standard_normal(signal.shape, dtype=np.float32)
     imaginary = np.float32(noise) * rng.standard_normal(signal.shape, dtype=np.float32)
-    return np.asarray(np.hypot(real, imaginary))
+    # the same as np.hypot, several times faster
+    return np.sqrt(real * real + imaginary * imaginary)

@@ -11,10 +11,10 @@ T1 and T2 in ms at 1.5 and 3 T:
   Stanisz (95, 72). Cerebrospinal fluid: Rooney, T1 about 4300 at every field.
 - red (cellular) marrow: de Bazelaire C.M.J. et al., Radiology 2004; 230:652 (549/586 and 49/49).
 - cortical bone, teeth and air give no signal at these echo times.
-- mucosa, glands, lymph nodes and the tumor: no agreed values; they are set inside the spread of
-  Bottomley P.A. et al., Med Phys 1987; 14:1 (normal and malignant tissue) so that the tumor looks
-  as the data set's authors describe it: equal or slightly high on T1, high on T2 but
-  lower than mucosa, clear enhancement.
+- mucosa, glands, loose connective tissue, lymph nodes and the tumor: no agreed values; they are set
+  inside the spread of Bottomley P.A. et al., Med Phys 1987; 14:1 (normal and malignant tissue) so that
+  the tumor looks as the data set's authors describe it: equal or slightly high on T1, high on T2
+  but lower than mucosa, clear enhancement.
 
 Between and below the two fields T1 follows a power of the field, as in
 Bottomley P.A. et al., Med Phys 1984; 11:425.
@@ -58,7 +58,8 @@ class Tissue(IntEnum):
     AIR_CELLS = 20
     NODE = 21
     DISC = 22
-    TUMOR = 23
+    CONNECTIVE = 23
+    TUMOR = 24
 
 
 class Properties(NamedTuple):
@@ -84,7 +85,7 @@ PROPERTIES: Final[dict[Tissue, Properties]] = {
     Tissue.BONE: Properties(0.06, (600, 700), (8, 8), 0.0, 0.30),
     Tissue.MARROW: Properties(0.70, (310, 390), (100, 90), 0.02, 0.10),
     Tissue.RED_MARROW: Properties(0.70, (480, 540), (60, 55), 0.06, 0.10),
-    Tissue.MUCOSA: Properties(0.95, (1050, 1350), (125, 115), 0.45, 0.12),
+    Tissue.MUCOSA: Properties(0.93, (1050, 1350), (112, 104), 0.45, 0.12),
     Tissue.GLAND: Properties(0.88, (520, 620), (75, 70), 0.10, 0.14),
     Tissue.GRAY: Properties(0.84, (1188, 1331), (95, 105), 0.0, 0.03),
     Tissue.WHITE: Properties(0.71, (656, 832), (75, 78), 0.0, 0.03),
@@ -100,7 +101,8 @@ PROPERTIES: Final[dict[Tissue, Properties]] = {
     Tissue.AIR_CELLS: Properties(0.16, (900, 1000), (60, 55), 0.1, 0.60),
     Tissue.NODE: Properties(0.92, (1050, 1350), (95, 88), 0.25, 0.06),
     Tissue.DISC: Properties(0.80, (1000, 1150), (60, 55), 0.02, 0.08),
-    Tissue.TUMOR: Properties(0.90, (1060, 1350), (92, 86), 0.26, 0.05),
+    Tissue.CONNECTIVE: Properties(0.82, (480, 620), (62, 58), 0.10, 0.24),
+    Tissue.TUMOR: Properties(0.90, (1060, 1350), (92, 86), 0.28, 0.05),
 }
 
 

@@ -35,8 +35,9 @@ _SPEED: Final[dict[Tissue, tuple[float, float, float, float]]] = {
     T.LYMPHOID: (1.0, 1.0, 1.0, 1.0),
     T.AIR: (0.35, 0.40, 0.45, 0.45),
     T.CARTILAGE: (0.5, 0.6, 0.6, 0.6),
-    T.FAT: (0.16, 0.50, 0.45, 0.50),
-    T.MUSCLE: (0.20, 0.50, 0.45, 0.50),
+    T.FAT: (0.11, 0.30, 0.32, 0.42),
+    T.CONNECTIVE: (0.11, 0.30, 0.32, 0.42),
+    T.MUSCLE: (0.13, 0.30, 0.32, 0.42),
     T.BONE: (0.03, 0.03, 0.35, 0.45),
     T.MARROW: (0.04, 0.04, 0.70, 0.80),
     T.RED_MARROW: (0.04, 0.04, 0.70, 0.80),
@@ -75,7 +76,7 @@ def grow(rng: np.random.Generator, head: Head, t_stage: str, roughness: float) -
     box = tuple(
         slice(*np.searchsorted(axis, limits)) for axis, limits in zip(head.axes, _BOX_MM, strict=True)
     )
-    box = (box[0], *(slice(s.start, s.stop, _STEP) for s in box[1:]))
+    box = tuple(slice(s.start, s.stop, _STEP) for s in box)
     axes = (head.axes[0][box[0]], head.axes[1][box[1]], head.axes[2][box[2]])
     column = max(int(t_stage[1]), 1) - 1
     speeds = np.array([_SPEED.get(t, _OTHER_SPEED)[column] for t in Tissue], dtype=np.float32)
@@ -84,7 +85,7 @@ def grow(rng: np.random.Generator, head: Head, t_stage: str, roughness: float) -
     # air beyond the choanae, as in the nose and the sinuses, is not filled as easily as the pharynx
     far_air = (head.tissue[box] == T.AIR) & ((y < -14) | (np.abs(x) > 20))
     speed[far_air] *= 0.3
-    speed *= np.exp(roughness * smooth_noise(rng, axes, 8.0))
+    speed *= np.exp(roughness * smooth_noise(rng, axes, 7.0))
     image = sitk.GetImageFromArray(speed)
     image.SetSpacing([float(a[1] - a[0]) for a in axes[::-1]])
     seeds = _seeds(rng, (x, y, z))
@@ -108,7 +109,7 @@ def _seeds(rng: np.random.Generator, where: tuple[Array, Array, Array]) -> list[
 
 
 def contour(
-    rng: np.random.Generator, growth: Growth, series: Series, volume_cm3: float, unsteadiness: float = 0.06
+    rng: np.random.Generator, growth: Growth, series: Series, volume_cm3: float, unsteadiness: float = 0.07
 ) -> NDArray[np.bool_]:
     """Draw the contour of one series: slice by slice on its own grid, with a hand that is not quite steady.
 
@@ -144,15 +145,20 @@ def contour(
 
 def _cut(arrival: Array, voxels: int) -> NDArray[np.bool_]:
     """The ``voxels`` reached first, in one piece: what is left out as an island is made up for."""
-    ordered = np.sort(arrival, axis=None)
-    asked = voxels
+    # the earliest voxels in order; more than will ever be asked for
+    many = min(4 * voxels, arrival.size - 1)
+    ordered = np.sort(np.partition(arrival, many, axis=None)[: many + 1])
+    best, asked = voxels, voxels
+    found = np.zeros(arrival.shape, dtype=bool)
     for _ in range(6):
-        inside = _largest(arrival < ordered[min(asked, ordered.size - 1)])
+        inside = _largest(arrival < ordered[min(asked, many)])
         missing = voxels - int(inside.sum())
+        if abs(missing) < best:
+            found, best = inside, abs(missing)
         if missing <= 0.01 * voxels:
             break
         asked += missing
-    return inside
+    return found
 
 
 def _largest(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -176,6 +182,15 @@ class Interior:
     inside: NDArray[np.bool_]
     mottle: Array
     necrosis: Array
+
+
+def _depth(inside: NDArray[np.bool_], step: list[float]) -> Array:
+    """Distance from the surface, 1 at the deepest point."""
+    depth = np.zeros(inside.shape, dtype=np.float32)
+    filled = ndimage.find_objects(inside.astype(np.uint8))[0]
+    around = tuple(slice(max(f.start - 1, 0), f.stop + 1) for f in filled)
+    depth[around] = ndimage.distance_transform_edt(inside[around], sampling=step)
+    return depth / max(float(depth.max()), 1e-6)
 
 
 MOTTLE: Final = 0.20
@@ -217,8 +232,7 @@ def draw_interior(
     field = (field - field[inside].mean()) / max(float(field[inside].std()), 0.3)
     spread = min(MOTTLE * float(np.exp(MOTTLE_GROWTH * heterogeneity)), 0.6)
     share = min(NECROSIS_FRACTION * float(np.exp(0.8 * heterogeneity)), 0.3)
-    core = ndimage.distance_transform_edt(inside, sampling=step).astype(np.float32)
-    core = core / max(float(core.max()), 1e-6) + 0.25 * smooth_noise(rng, axes, 5.0)
+    core = _depth(inside, step) + 0.25 * smooth_noise(rng, axes, 5.0)
     limit = np.quantile(core[inside], 1 - share)
     necrosis = np.clip((core - limit) / 0.08 + 0.5, 0, 1) * inside
     return Interior(box, inside, np.asarray(spread * field, np.float32), necrosis.astype(np.float32))
