@@ -128,7 +128,7 @@ class PrognosticModel(BaseEstimator):
         return self
 
     def _fit_clinical(self, X: pd.DataFrame, y: Outcome) -> pd.DataFrame:
-        """Clinical columns with missing values filled (trees get numbers as they are)."""
+        """Clinical columns with missing values filled."""
         table = self._clinical(X)
         self.imputation_ = SimpleImputation().fit(table, y)
         self.notes_ += [f"{name}: left out, {why}" for name, why in self.imputation_.dropped_.items()]
