@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -32,19 +31,19 @@ from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.storage import read_table, write_json, write_table
 from radiomics_npc.survival.calibration import Calibration, calibrate
-from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.folds import stratified_folds
+from radiomics_npc.survival.scoring import (
+    differences,
+    fold_concordances,
+    mean_scores,
+    pfs_column,
+    scores_per_repeat,
+)
 
 __all__ = ["CrossValidation", "cross_validate"]
 
 
-def pfs_column(months: float) -> str:
-    """Column of the probability at a horizon: ``pfs_60``."""
-    return f"pfs_{months:g}"
-
-
-METRICS = ("harrell_c", "uno_c")
 _FAILURES = ["model", "repeat", "fold", "error", "message", "remedy"]
 # What a fit can fail of because of the data; anything else is a fault of ours and is raised.
 _DATA_FAULTS = (RadiomicsNPCError, ArithmeticError, np.linalg.LinAlgError)
@@ -308,12 +307,12 @@ def _score(
 ) -> CrossValidation:
     """All scores follow from the out-of-fold predictions."""
     horizon, confidence = design["horizon_months"], design["confidence"]
-    found = _concordances(predictions, y, horizon)
+    found = fold_concordances(predictions, y, horizon)
     return CrossValidation(
         predictions,
-        _per_repeat(found),
-        _scores(found, failures, confidence),
-        _differences(found, design["reference"], confidence),
+        scores_per_repeat(found),
+        mean_scores(found, failures, confidence),
+        differences(found, design["reference"], confidence),
         failures,
         y,
         _notes(predictions, failures, horizon),
@@ -349,78 +348,6 @@ def _together(results: Sequence[_FoldResult], models: Sequence[str]) -> pd.DataF
     used = [g for g in ("low", "intermediate", "high") if (table["group"] == g).any()]
     table["group"] = pd.Categorical(table["group"], used, ordered=True)
     return table
-
-
-Found = dict[tuple[str, str, int], Concordance | None]
-
-
-def _concordances(predictions: pd.DataFrame, y: Outcome, tau: float) -> Found:
-    """C of every model, metric and repeat; None where a fold failed. Patients in the order of y."""
-    found: Found = {}
-    for key, rows in predictions.groupby(["model", "repeat"], sort=False):
-        model, repeat = str(key[0]), int(str(key[1]))
-        ordered = rows.set_index("patient_id").loc[y.patient_id]
-        usable = bool(ordered["risk"].notna().all())
-        for metric in METRICS:
-            result = None
-            if usable and metric == "harrell_c":
-                result = harrell_c(y, ordered["risk"], strata=ordered["fold"])
-            elif usable:
-                result = uno_c(y, ordered["risk"], tau=tau, strata=ordered["fold"])
-            found[model, metric, repeat] = result
-    return found
-
-
-def _per_repeat(found: Found) -> pd.DataFrame:
-    rows = [
-        (model, repeat, metric, np.nan if c is None else c.estimate, np.nan if c is None else c.se)
-        for (model, metric, repeat), c in found.items()
-    ]
-    return pd.DataFrame(rows, columns=["model", "repeat", "metric", "estimate", "se"])
-
-
-def _pooled(estimates: Sequence[float], variances: Sequence[float], confidence: float) -> tuple[float, ...]:
-    """Mean, standard error and limits over repeats of the same patients (Rubin's rule)."""
-    if not estimates:
-        return (np.nan,) * 4
-    between = np.var(estimates, ddof=1) * (1 + 1 / len(estimates)) if len(estimates) > 1 else 0.0
-    mean, se = float(np.mean(estimates)), float(np.sqrt(np.mean(variances) + between))
-    reach = norm.ppf(0.5 + confidence / 2) * se
-    return mean, se, mean - reach, mean + reach
-
-
-def _scores(found: Found, failures: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    rows = []
-    for model, metric in dict.fromkeys(key[:2] for key in found):
-        sound = [c for (m, k, _), c in found.items() if (m, k) == (model, metric) and c is not None]
-        estimates = [c.estimate for c in sound]
-        mean, se, low, high = _pooled(estimates, [c.se**2 for c in sound], confidence)
-        sd = float(np.std(estimates, ddof=1)) if len(sound) > 1 else np.nan
-        failed = int((failures["model"] == model).sum())
-        rows.append((model, metric, mean, se, max(low, 0.0), min(high, 1.0), sd, len(sound), failed))
-    names = ["model", "metric", "estimate", "se", "lower", "upper", "sd", "repeats", "failed_folds"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def _differences(found: Found, reference: str | None, confidence: float) -> pd.DataFrame:
-    """Each model minus the reference, over the repeats that both finished."""
-    rows = []
-    for model, metric in dict.fromkeys(key[:2] for key in found):
-        if model == reference or not any(key[0] == reference for key in found):
-            continue
-        pairs = [
-            (c, found[str(reference), metric, r])
-            for (m, k, r), c in found.items()
-            if (m, k) == (model, metric)
-        ]
-        both = [(a, b) for a, b in pairs if a is not None and b is not None]
-        values = [a.estimate - b.estimate for a, b in both]
-        variances = [float(np.sum((a.influence - b.influence) ** 2)) for a, b in both]
-        mean, se, low, high = _pooled(values, variances, confidence)
-        p = 2 * norm.sf(abs(mean) / se) if se > 0 else np.nan
-        rows.append((model, reference, metric, mean, se, low, high, p))
-    names = ["model", "reference", "metric", "estimate", "se", "lower", "upper", "p"]
-    return pd.DataFrame(rows, columns=names)
 
 
 def _notes(predictions: pd.DataFrame, failures: pd.DataFrame, horizon_months: float) -> tuple[str, ...]:
