@@ -157,7 +157,11 @@ def clinical_table(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def truth_table(patients: pd.DataFrame) -> pd.DataFrame:
-    """What ``truth.csv`` holds: the oracle."""
+    """What ``truth.csv`` holds: the oracle.
+
+    ``log_volume`` is the natural logarithm of the wanted volume in cm3; that of the T1 mask's mesh
+    differs from it by a few percent (voxels, and corners that the mesh cuts).
+    """
     table = patients[["linear_predictor", "pfs_60", "heterogeneity", "event_months"]].copy()
     table.insert(3, "log_volume", np.log(patients["volume_cm3"]))
     table = table.rename(columns={"event_months": "event_months_uncensored"})

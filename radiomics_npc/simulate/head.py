@@ -84,7 +84,7 @@ CAVITIES: Final[tuple[tuple[Point, Point], ...]] = (
     ((38, -3, 42), (26, 36, 25)),
     ((-38, -3, 42), (26, 36, 25)),
     ((0, 58, 17), (53, 35, 28)),
-    ((0, 30, 34), (17, 20, 30)),
+    ((0, 37, 36), (17, 18, 30)),
 )
 
 
@@ -161,8 +161,8 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     # skull base
     Part(T.RED_MARROW, (0, -3, 26), (19, 19, 13), power=3, shell=_THIN_BONE),
     Part(T.MARROW, (0, 19, 13), (13, 5.5, 23), pitch=23, power=2.6, shell=_THIN_BONE),
-    Part(T.BONE, (13, 17, 16), 9.5, end=(56, 32, 13), mirror=True),
-    Part(T.MARROW, (13, 17, 15), (6, 6, 5), mirror=True),
+    Part(T.BONE, (21, 20, 16), 9.5, end=(56, 32, 13), mirror=True),
+    Part(T.MARROW, (17, 18, 15), (6, 6, 5), mirror=True),
     Part(T.AIR_CELLS, (55, 38, 0), (11, 15, 22), power=2.5, shell=((T.BONE, 2.0),), mirror=True),
     Part(T.AIR, (60, 14, 8), 3.4, end=(82, 11, 8), shell=((T.CARTILAGE, 1.5),), mirror=True),
     Part(T.MARROW, (19, 35, -7), (6, 10, 5), shell=_THIN_BONE, mirror=True),
@@ -210,14 +210,14 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
 
 # brain stem, cerebellum and vessels: inside the skull or through it
 DEEP_PARTS: Final[tuple[Part, ...]] = (
-    Part(T.CSF, (0, 27, 32), (21, 14, 25), over=_BRAIN),
+    Part(T.CSF, (0, 31, 32), (21, 14, 25), over=_BRAIN),
     Part(T.CSF, (0, 42, 8), (11, 10.5, 16), over=_BRAIN),
-    Part(T.WHITE, (0, 31, 27), (17, 11, 13), power=2.4, jitter=0.5),
+    Part(T.WHITE, (0, 35, 27), (17, 11, 13), power=2.4, jitter=0.5),
     Part(T.WHITE, (12, 37, 24), 7, end=(25, 48, 22), mirror=True),
-    Part(T.WHITE, (0, 40, 14), 7.5, end=(0, 50, -10), jitter=0.5),
+    Part(T.WHITE, (0, 42, 14), 7.5, end=(0, 50, -10), jitter=0.5),
     Part(T.NERVE, (0, 51, -10), 5.5, end=(0, 54, -90), jitter=0.3),
-    Part(T.WHITE, (0, 29, 47), (17, 10, 12)),
-    Part(T.CSF, (0, 46, 22), (6, 4, 9)),
+    Part(T.WHITE, (0, 33, 47), (17, 10, 12)),
+    Part(T.CSF, (0, 49, 22), (6, 4, 9)),
     Part(T.CSF, (0, 10, 51), (13, 12, 8)),
     Part(T.CSF, (17, 33, 18), 2.2, end=(26, 28, 17), mirror=True),
     Part(T.CSF, (30, 26, 16), (2.6, 2.4, 2.4), mirror=True),
@@ -230,8 +230,8 @@ DEEP_PARTS: Final[tuple[Part, ...]] = (
     Part(T.VEIN, (31, 28, -90), 4.8, end=(29, 28, 2), mirror=True),
     Part(T.VEIN, (48, 50, 8), 4.0, end=(42, 80, 24), mirror=True),
     Part(T.VEIN, (53, 8, -60), 2.2, end=(53, 7, 4), mirror=True),
-    Part(T.ARTERY, (9, 33, -2), 1.9, end=(1, 22, 13), mirror=True),
-    Part(T.ARTERY, (0, 20.5, 13), 2.0, end=(0, 16, 42)),
+    Part(T.ARTERY, (9, 36, -2), 1.9, end=(1, 26, 13), mirror=True),
+    Part(T.ARTERY, (0, 25, 13), 2.0, end=(0, 21, 42)),
     Part(T.ARTERY, (25, 42, -18), 2.0, end=(23, 38, -90), mirror=True),
 )
 
