@@ -115,8 +115,7 @@ def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     """List every fault of the cohort at once, each with a remedy."""
     work = _study(study, output, jobs)
     report = work.check()
-    table = report.to_frame()
-    _show(table[table["severity"] != "info"], f"Check: {report!r}", limit=200)
+    report.print()
     typer.echo(os.path.relpath(work.run_folder / "check.html"))
     if not report.ok:
         raise typer.Exit(3)

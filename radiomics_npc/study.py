@@ -169,14 +169,8 @@ class Study:
         self.extract()
         if self.settings.models is not None:
             self.fit()
-        paths: tuple[Path, ...] = ()
-        if self.settings.nomogram is not None:
-            with self._stage("nomogram"):
-                model = load_model(self.run_folder / "models" / self.settings.nomogram.model)
-                drawn = Nomogram.from_model(model, horizons=self.settings.nomogram.horizons_months)
-                drawn.write(self.run_folder)
-                paths = (self.run_folder / "nomogram.html",)
-        return (*paths, self.report())
+        page = self._draw_nomogram() if self.settings.nomogram is not None else None
+        return (page, self.report()) if page is not None else (self.report(),)
 
     def validate(self, model_folder: Path | str) -> Validation:
         """Validate a frozen model on this study's cohort.
@@ -205,6 +199,7 @@ class Study:
         """Check the cohort, and start the run folder with who is in it."""
         report = self.check()
         if not report.ok:
+            report.print()
             count = len(report.errors)
             raise CheckFailedError(
                 f"the check found {count} error{'s' if count > 1 else ''}: nothing was run",
@@ -262,6 +257,19 @@ class Study:
         self._write_fit(data, result)
         self._record(fit_key=key)
         return result
+
+    def _draw_nomogram(self) -> Path | None:
+        """Write nomogram.html, the figure and its tables; None if nothing in the model changes the risk."""
+        assert self.settings.nomogram is not None
+        wanted = self.settings.nomogram
+        with self._stage("nomogram"):
+            model = load_model(self.run_folder / "models" / wanted.model)
+            try:
+                Nomogram.from_model(model, horizons=wanted.horizons_months).write(self.run_folder)
+            except CohortError as error:
+                self._log(f"no nomogram of {wanted.model}: {error}")
+                return None
+        return self.run_folder / "nomogram.html"
 
     def _horizon(self, data: DesignMatrix) -> float:
         """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up."""

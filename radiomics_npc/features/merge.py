@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,14 @@ class DesignMatrix(NamedTuple):
     X: pd.DataFrame
     y: Outcome
     excluded: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return columns and outcome side by side."""
+        return self.X.join(self.y.to_frame())
+
+    def _repr_html_(self) -> str:
+        left_out = f", {len(self.excluded)} left out" if len(self.excluded) else ""
+        return f"<p>{self.X.shape[1]} columns; {html.escape(repr(self.y).strip('<>'))}{left_out}</p>"
 
 
 def design_matrix(

@@ -135,13 +135,20 @@ def _modelling(folder: Path, settings: Content, *, simulated: bool) -> Content:
     if hasattr(models[shown], "rad_score_"):
         content["rad_score"] = models[shown].rad_score_.to_frame()
     if settings["nomogram"] is not None:
-        horizons = settings["nomogram"]["horizons_months"]
-        nomogram = Nomogram.from_model(models[shown], horizons=horizons)
-        content["nomogram"] = {
-            "model": shown, "horizons_months": horizons, "figure": nomogram.draw(),
-            "points": nomogram.points_table(), "link": "nomogram.html",
-        }  # fmt: skip
+        content["nomogram"] = _nomogram(models[shown], shown, settings["nomogram"]["horizons_months"])
     return content
+
+
+def _nomogram(model: Any, name: str, horizons: list[float]) -> Content | None:
+    """The nomogram's part; None for a model in which nothing changes the risk (its notes say why)."""
+    try:
+        nomogram = Nomogram.from_model(model, horizons=horizons)
+    except CohortError:
+        return None
+    return {
+        "model": name, "horizons_months": horizons, "figure": nomogram.draw(),
+        "points": nomogram.points_table(), "link": "nomogram.html",
+    }  # fmt: skip
 
 
 def _oracle(tables: Path) -> dict[str, float] | None:

@@ -216,9 +216,8 @@ def _validation(content: Mapping[str, Any], cite: _Citations) -> list[str]:
         "categories, "
         f"selection, tuning, cut points) was learnt anew in every training fold {cite('simon')}. "
         f"Discrimination is Harrell's C {cite('harrell')} and Uno's C truncated at {horizon} {cite('uno')}, "
-        f"with {100 * design['confidence']:g}% confidence intervals from influence functions; pairs of "
-        "patients "
-        "count within test folds only."
+        f"with {100 * design['confidence']:g}% confidence intervals from influence functions and "
+        "the variance between repeats; pairs of patients count within test folds only."
     )
     if design.get("reference"):
         text += f" Models were compared with the {_in_text(design['reference'])} model, patient by patient."
@@ -334,9 +333,8 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "models hold in other hospitals is not known from this study."
         )
         found.append(
-            "Confidence intervals describe the uncertainty about the patients, given the fitted models; "
-            "they do "
-            "not include what another training cohort would have changed."
+            "Confidence intervals describe the uncertainty about the patients and, through the variance "
+            "between repeats, part of that about the fitted models; another cohort may change more."
         )
     events = int(flow.get("events") or 0)
     if 0 < events < 100:

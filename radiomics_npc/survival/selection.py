@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -110,12 +111,19 @@ class UnivariateFilter(_Filter):
     Parameters
     ----------
     max_features : int
-        How many stay.
+        How many stay at most.
+    false_discovery_rate : float, optional
+        Keep only columns whose q value (Benjamini and Hochberg, over all columns
+        that vary) is not larger; by default none is dropped for it.
 
     Attributes
     ----------
-    chi_square_ : Series
-        Score test of the kept columns, one degree of freedom, largest first.
+    tests_ : DataFrame
+        chi_square (one degree of freedom), p and q of the kept columns, most associated first.
+
+    References
+    ----------
+    Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300.
 
     Examples
     --------
@@ -124,15 +132,33 @@ class UnivariateFilter(_Filter):
     ['b']
     """
 
-    def __init__(self, *, max_features: int = 200) -> None:
+    def __init__(self, *, max_features: int = 200, false_discovery_rate: float | None = None) -> None:
         self.max_features = max_features
+        self.false_discovery_rate = false_discovery_rate
 
     def fit(self, X: pd.DataFrame, y: Outcome) -> Self:
-        """Learn the association of every column with the outcome. Missing values count as the median."""
+        """Learn the association of every column with the outcome. Missing values count as the median.
+
+        Raises
+        ------
+        CohortError
+            No column passes the false-discovery rate.
+        """
+        from statsmodels.stats.multitest import multipletests
+
         check_rows(X, y)
-        screen = screen_features(feature_matrix(X), y, max_features=self.max_features)
-        self.columns_ = list(X.columns[screen.columns])
-        self.chi_square_ = pd.Series(screen.chi_square, index=self.columns_, name="chi_square")
+        screen = screen_features(feature_matrix(X), y)
+        p = chi2.sf(screen.chi_square, 1)
+        table = pd.DataFrame(
+            {"chi_square": screen.chi_square, "p": p, "q": multipletests(p, method="fdr_bh")[1]},
+            index=X.columns[screen.columns],
+        )
+        if self.false_discovery_rate is not None:
+            table = table[table["q"] <= self.false_discovery_rate]
+        if table.empty:
+            raise CohortError("no column passes the false-discovery rate", "Allow a larger one, or none.")
+        self.tests_ = table.head(self.max_features)
+        self.columns_ = list(self.tests_.index)
         return self
 
 

@@ -158,7 +158,7 @@ def test_steps_work_in_a_pipeline(coxnet):
     kept = fitted["net"].columns_
     assert {"X1", "X2"} <= set(kept)
     assert harrell_c(y, fitted.predict(X)).estimate > 0.7
-    assert fitted["strongest"].chi_square_.is_monotonic_decreasing
+    assert fitted["strongest"].tests_["chi_square"].is_monotonic_decreasing
     assert list(fitted["strongest"].get_feature_names_out()) == fitted["strongest"].columns_
     with pytest.raises(CohortError, match="absent"):
         fitted["strongest"].transform(X[["X1"]])
@@ -256,3 +256,14 @@ def test_path_of_tied_times_is_whole_and_meets_the_conditions_of_the_optimum():
         used = beta != 0
         np.testing.assert_allclose(gradient[used], 0.5 * alpha * np.sign(beta[used]), atol=1e-6)
         assert (np.abs(gradient[~used]) <= 0.5 * alpha + 1e-6).all()
+
+
+def test_false_discovery_control_is_benjamini_and_hochberg(coxnet):
+    x, y = coxnet
+    fitted = UnivariateFilter(max_features=1000, false_discovery_rate=0.05).fit(x, y)
+    every = UnivariateFilter(max_features=1000).fit(x, y).tests_
+    ranked = every["p"].to_numpy()
+    largest = np.flatnonzero(ranked <= 0.05 * np.arange(1, len(ranked) + 1) / len(ranked)).max()
+    assert fitted.columns_ == list(every.index[: largest + 1])
+    with pytest.raises(CohortError, match="false-discovery"):
+        UnivariateFilter(false_discovery_rate=1e-12).fit(x[fitted.columns_[-1:]], y)
