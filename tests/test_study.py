@@ -74,8 +74,8 @@ def test_a_run_writes_all_that_the_house_promises(finished):
     for name in ("report.html", "report.json", "nomogram.html", "methods.md", "failures.csv", "run.json",
                  "study.yaml", "log.txt", "check.html", "tables/table_one.csv", "tables/features.parquet",
                  "tables/features.csv", "tables/diagnostics.csv", "tables/predictions.csv",
-                 "tables/scores.csv", "tables/nomogram_points.csv", "tables/oracle.csv", "figures/nomogram.pdf",
-                 "figures/kaplan_meier.svg", "figures/montage.png", "models/combined_cox/model.json",
+                 "tables/scores.csv", "tables/nomogram_points.csv", "tables/oracle.csv",
+                 "figures/nomogram.pdf", "figures/kaplan_meier.svg", "figures/montage.png", "models/combined_cox/model.json",
                  "models/combined_cox/card.md"):  # fmt: skip
         assert (run / name).stat().st_size > 0, name
     features = read_table(run / "tables" / "features.parquet")

@@ -56,7 +56,7 @@ def report_html(content: Mapping[str, Any]) -> str:
     )
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         title=content.get("title") or content.get("study") or "Study",
-        subtitle=outcome_of(content)["name"],
+        subtitle=outcome_of(content)["name"] if content.get("outcome") else "",
         created=content.get("created") or "",
         simulated=bool(content.get("simulated")),
         glance=_glance(content),

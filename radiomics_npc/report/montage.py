@@ -114,4 +114,8 @@ def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3)
             k = int(mask.array.sum(axis=(1, 2)).argmax())
             title = sequence_label(sequence) if case is chosen[0] else ""
             panels.append(Panel(image.array[k], mask.array[k], title, image.spacing_mm[1::-1]))
-    return montage_figure(panels, columns=len(cohort.sequences)) if panels else None
+    if not panels:
+        return None
+    # a row a patient, but patients side by side where there is one sequence only
+    columns = len(cohort.sequences) if len(cohort.sequences) > 1 else most
+    return montage_figure(panels, columns=columns)

@@ -114,6 +114,7 @@ def _picture(name: str, figure: Figure | bytes | str, description: str) -> str:
     elif isinstance(figure, bytes) or name == "montage":
         data = base64.b64encode(figure if isinstance(figure, bytes) else _png(figure)).decode()
         drawn = f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
+        width = ' style="max-width:46rem"'
     else:
         drawn = svg_of(figure, name, description)
         width = f' style="max-width:{figure.get_figwidth() * 118:.0f}px"'
