@@ -32,6 +32,14 @@ PYRADIOMICS = {
 OUTCOME = {"time": "PFS_months", "unit": "months", "event": "PFS_event", "coding": "0/1"}
 
 
+PROMISED = """
+report.html report.json nomogram.html methods.md failures.csv run.json study.yaml log.txt check.csv check.html
+tables/table_one.csv tables/features.parquet tables/features.csv tables/diagnostics.csv tables/predictions.csv
+tables/scores.csv tables/nomogram_points.csv tables/oracle.csv figures/nomogram.pdf figures/kaplan_meier.svg
+figures/montage.png models/combined_cox/model.json models/combined_cox/card.md
+""".split()
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     return simulate_cohort(
@@ -71,12 +79,7 @@ def finished(data, tmp_path_factory) -> Study:
 
 def test_a_run_writes_all_that_the_house_promises(finished):
     run = finished.run_folder
-    for name in ("report.html", "report.json", "nomogram.html", "methods.md", "failures.csv", "run.json",
-                 "study.yaml", "log.txt", "check.html", "tables/table_one.csv", "tables/features.parquet",
-                 "tables/features.csv", "tables/diagnostics.csv", "tables/predictions.csv",
-                 "tables/scores.csv", "tables/nomogram_points.csv", "tables/oracle.csv",
-                 "figures/nomogram.pdf", "figures/kaplan_meier.svg", "figures/montage.png", "models/combined_cox/model.json",
-                 "models/combined_cox/card.md"):  # fmt: skip
+    for name in PROMISED:
         assert (run / name).stat().st_size > 0, name
     features = read_table(run / "tables" / "features.parquet")
     assert len(features) == 36
