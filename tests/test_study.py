@@ -32,12 +32,31 @@ PYRADIOMICS = {
 OUTCOME = {"time": "PFS_months", "unit": "months", "event": "PFS_event", "coding": "0/1"}
 
 
-PROMISED = """
-report.html report.json nomogram.html methods.md failures.csv run.json study.yaml log.txt check.csv check.html
-tables/table_one.csv tables/features.parquet tables/features.csv tables/diagnostics.csv tables/predictions.csv
-tables/scores.csv tables/nomogram_points.csv tables/oracle.csv figures/nomogram.pdf figures/kaplan_meier.svg
-figures/montage.png models/combined_cox/model.json models/combined_cox/card.md
-""".split()
+PROMISED = [
+    "report.html",
+    "report.json",
+    "nomogram.html",
+    "methods.md",
+    "failures.csv",
+    "run.json",
+    "study.yaml",
+    "log.txt",
+    "check.csv",
+    "check.html",
+    "tables/table_one.csv",
+    "tables/features.parquet",
+    "tables/features.csv",
+    "tables/diagnostics.csv",
+    "tables/predictions.csv",
+    "tables/scores.csv",
+    "tables/nomogram_points.csv",
+    "tables/oracle.csv",
+    "figures/nomogram.pdf",
+    "figures/kaplan_meier.svg",
+    "figures/montage.png",
+    "models/combined_cox/model.json",
+    "models/combined_cox/card.md",
+]
 
 
 @pytest.fixture(scope="module")
