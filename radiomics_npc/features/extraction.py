@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,12 +154,24 @@ def _key(job: _Job) -> str:
         )
     if job.files.mask is None:
         raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
-    digests = []
+    digests: list[str] = []
     for path in (job.files.image, job.files.mask):
         if not path.exists():
             raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-        digests.append(file_digest(path))
+        digests.extend(file_digest(part) for part in (path, *_detached_data(path)))
     return content_key(digests, job.files.label, job.recipe)
+
+
+def _detached_data(header: Path) -> list[Path]:
+    """Where the voxels of a NRRD or MetaImage header lie that keeps them in another file."""
+    if header.suffix.lower() not in (".nhdr", ".mhd"):
+        return []
+    text = header.read_bytes().decode("latin-1")
+    named = re.search(r"^(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    name = named[1].encode("latin-1").decode("utf-8", "replace") if named else ""
+    data = header.parent / name
+    # a list or a pattern of files: any file of the folder may be one of them
+    return [data if data.is_file() else header.parent]
 
 
 def _compute(job: _Job, stage: list[str]) -> dict[str, Any]:
@@ -187,7 +200,9 @@ def _one_itk_thread() -> Iterator[None]:
 
 def _unexpected(error: Exception) -> ExtractionError:
     """Name an error nobody foresaw, without the folders its text may hold."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    # the text of an OSError quotes the whole path, whose folders may be named after the patient
+    said = error.strerror or "" if isinstance(error, OSError) else str(error)
+    lines = [line for line in said.splitlines() if line.strip()]
     words = (lines[-1] if lines else "").split()
     text = " ".join(word.replace("\\", "/").rsplit("/", 1)[-1] for word in words)
     return ExtractionError(

@@ -277,3 +277,31 @@ def test_example_study_of_real_tumors_is_valid():
     assert len(manifest) == 14
     assert manifest["patient_id"].is_unique
     assert (manifest["sequence"] == "t1").all()
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+def test_other_voxels_beside_the_same_header_are_computed_again(make_cohort, quick, tmp_path, suffix):
+    cohort = make_cohort(tmp_path, 1, ("t1",))
+    files = cohort.cases[0].images["t1"]
+    header = tmp_path / f"image{suffix}"
+    image = sitk.ReadImage(str(files.image))
+    sitk.WriteImage(image, str(header), useCompression=False)
+    cohort = spoil(cohort, "001", "t1", replace(files, image=header))
+    store = FeatureStore(tmp_path / "store")
+    before = extract_features(cohort, quick, jobs=1, store=store)
+    assert extract_features(cohort, quick, jobs=1, store=store).reused == 1
+    written_header = header.read_bytes()
+    header.with_suffix(".raw").write_bytes(sitk.GetArrayFromImage(image)[::-1].tobytes())
+    assert header.read_bytes() == written_header
+    after = extract_features(cohort, quick, jobs=1, store=store)
+    assert after.reused == 0
+    assert not after.to_frame().equals(before.to_frame())
+
+
+def test_a_folder_named_after_the_patient_stays_out_of_the_message(make_cohort, quick, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", "/data/Smith John/T1 axial.nii")
+
+    monkeypatch.setattr(extraction, "file_digest", refuse)
+    failures = extract_features(make_cohort(tmp_path, 1, ("t1",)), quick, jobs=1).failures
+    assert failures["message"].tolist() == ["unexpected PermissionError: Permission denied"]
