@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -141,11 +142,14 @@ class CheckReport:
         from rich.table import Table
         from rich.text import Text
 
-        console = console or Console()
+        # in a log, 80 columns would cut the remedies
+        console = console or Console(width=None if sys.stdout.isatty() else 160)
         frame = self.to_frame()
         if self.findings:
             shown = [c for c in _COLUMNS[1:] if frame[c].any()]
-            table = Table("", *(c.replace("patient_id", "patient") for c in shown))
+            table = Table("")
+            for column in shown:
+                table.add_column(column.replace("patient_id", "patient"), overflow="fold")
             for f in self.findings:
                 # Text, not str: a value such as "[M0]" must not be taken for markup
                 cells = (Text(getattr(f, column)) for column in shown)

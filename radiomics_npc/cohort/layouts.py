@@ -63,7 +63,7 @@ def _files(folder: Path) -> dict[str, dict[str, Path]]:
         name = _MASK_NAME.fullmatch(path.name)
         if path.is_dir() and plain(path.name) in _FOLDERS:
             found.setdefault(_FOLDERS[plain(path.name)], {})["image"] = path
-        elif name and plain(name["stem"]) in _MASKS:
+        elif name and not path.name.startswith(".") and plain(name["stem"]) in _MASKS:
             found.setdefault(_MASKS[plain(name["stem"])], {})["mask"] = path
     return found
 
@@ -104,7 +104,22 @@ def find_published(root: Path, sequences: Sequence[str]) -> tuple[list[Case], li
             for sequence, files in _files(folder).items()
         }
         cases.append(Case(folder.name, {s: images[s] for s in sequences if s in images}))
+        findings += _twice(folder, sequences)
     return cases, findings
+
+
+def _twice(folder: Path, sequences: Sequence[str]) -> list[Finding]:
+    """Say where two files could be the mask of one sequence, such as ROI-T1.nii and ROI-T1.nii.gz."""
+    masks: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        name = _MASK_NAME.fullmatch(path.name)
+        if name and not path.name.startswith(".") and plain(name["stem"]) in _MASKS:
+            masks.setdefault(_MASKS[plain(name["stem"])], []).append(path.name)
+    return [
+        Finding.error(f"more than one mask: {', '.join(names)}", "Keep one.", folder.name, sequence)
+        for sequence, names in masks.items()
+        if len(names) > 1 and sequence in sequences
+    ]
 
 
 def read_manifest(path: Path, sequences: Sequence[str]) -> tuple[list[Case], list[Finding]]:

@@ -19,6 +19,8 @@ __all__ = ["check_cohort"]
 
 #: Volumes outside of this are worth a look: the published tumors have 0.40 to 84.2 cm3.
 _PLAUSIBLE_CM3 = (0.05, 200.0)
+#: No tumor fills more of its image; a mask of -1 (255 in signed bytes) on 0, or of 0 on 1, does.
+_MOST_INSIDE = 0.5
 #: A mask that gains or loses more than this share by resampling was cut, or is thinner than the slices.
 _RESAMPLING_LOSS = 0.1
 
@@ -99,6 +101,10 @@ def _check_files(files: ImageFiles | None, on_mismatch: str) -> list[Finding]:
         placed = mask if image is None else place_mask(mask, image, on_mismatch)
     except MaskError as error:
         return [*findings, Finding.error(error.message, error.remedy, where=name)]
+    if placed.array.mean() > _MOST_INSIDE:
+        problem = f"{placed.array.mean():.0%} of all voxels are inside: taken for the background?"
+        remedy = "Say which value is the tumor: column label of the manifest; or save the mask as 0 and 1."
+        findings.append(Finding.error(problem, remedy, where=name))
     if image is not None and _is_flat(image, placed):
         problem = "the image has one value only within the mask"
         findings.append(Finding.error(problem, "Check both files.", where=name))

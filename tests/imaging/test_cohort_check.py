@@ -247,3 +247,18 @@ def test_reports_print(capsys, tmp_path):
     report.print()
     assert "[007]" in capsys.readouterr().out
     assert "<td>[007]</td>" in report._repr_html_()
+
+
+def test_an_inverted_mask_is_an_error(published, write_mask):
+    write_mask(published / "data" / "MRI-Segments" / "002" / "ROI-T2.nii", 1 - _tumor())
+    (error,) = _check(published).errors
+    assert (error.patient_id, error.sequence) == ("002", "t2")
+    assert "of all voxels are inside" in error.problem
+
+
+def test_a_log_shows_whole_remedies(published, write_mask, capsys):
+    write_mask(published / "data" / "MRI-Segments" / "002" / "ROI-T2.nii", 0 * _tumor())
+    _check(published).print()
+    shown = capsys.readouterr().out
+    assert "Draw the tumor and save the mask again." in shown
+    assert "…" not in shown
