@@ -72,13 +72,22 @@ def index_by_patient(
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """Set the patient column as index; rows without or with a repeated patient are errors and dropped."""
     wanted = settings.columns.get("patient_id")
-    column = find_column(cells.columns, wanted) if wanted else _by_alias(list(cells.columns), "patient_id")[0]
+    column, rivals = (
+        (find_column(cells.columns, wanted), []) if wanted else _by_alias(list(cells.columns), "patient_id")
+    )
     if column is None:
         raise CohortError(
             f"{name} has no column for the patient",
             f"Name it under clinical.columns: patient_id. The table has: {', '.join(cells.columns[:40])}.",
         )
     findings = []
+    if rivals:
+        both = " and ".join(repr(c) for c in (column, *rivals))
+        remedy = "Name one: columns: patient_id."
+        findings.append(Finding.error(f"columns {both} could both be the patient", remedy, where=name))
+    elif not wanted:
+        remedy = "Overrule it under clinical.columns."
+        findings.append(Finding.info(f"the patient is read from column {column!r}", remedy, where=name))
     ids = cells[column]
     blank = ids == ""
     if blank.any():

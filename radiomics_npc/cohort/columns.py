@@ -52,6 +52,7 @@ class ColumnReader:
         own: Mapping[str, str | None] = settings.values.get(name, {})  # noqa: PD011 (a setting, no array)
         self._own = {word.casefold().strip(): target for word, target in own.items()}
         self._cells = cells
+        self._as_numbers = False
 
     def holds_amounts(self) -> bool:
         """Whether EBV-DNA or VCA-IgA are copies or titers: a number occurs that is no code (0, 1, 2)."""
@@ -75,6 +76,7 @@ class ColumnReader:
 
     def numbers(self) -> pd.Series:
         """Read the column as numbers."""
+        self._as_numbers = True
         found: dict[str, float] = {}
         for text in sorted(self._cells.unique()):
             category = self._read(text, lambda t: t if _number(t) is not None else None)
@@ -126,7 +128,7 @@ class ColumnReader:
     def _unknown(self, text: str, problem: str) -> None:
         who = self._patients(text)
         people = "" if len(who) == 1 else f" ({len(who)} patients: {name_patients(who)})"
-        levels = LEVELS.get(self.name)
+        levels = None if self._as_numbers else LEVELS.get(self.name)
         target = f"one of {', '.join(levels)}" if levels else "a number"
         example = f"{self.name}: {{{text!r}: ...}}"
         remedy = f"Correct it, or add it to clinical.values: {example} ({target}; null = missing)."

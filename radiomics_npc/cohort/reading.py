@@ -91,6 +91,9 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     if settings.outcome is not None:
         outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
         findings += faults
+        if outcome is not None and not len(outcome) and not any(f.severity == "error" for f in faults):
+            problem = "nobody has a usable outcome"
+            findings.append(Finding.error(problem, "Complete time and event.", where="outcome"))
         why = {fault.patient_id: fault.problem for fault in faults}
         without = kept.index.difference([] if outcome is None else list(outcome.patient_id))
         excluded += [(str(who), why.get(who, "no usable outcome")) for who in without]

@@ -201,7 +201,8 @@ def _frame(rows: list[list[str]], name: str) -> pd.DataFrame:
         if any(row[width:]):
             raise CohortError(
                 f"{name} line {line} has {len(row)} cells, its header {width}",
-                "A cell that holds the separator must stand in quotes.",
+                "The first line must hold the column names (delete a title above it); "
+                "a cell that holds the separator must stand in quotes.",
             )
     lines = [line for line, _ in numbered[1:]]
     cells = [(row + [""] * width)[:width] for _, row in numbered[1:]]

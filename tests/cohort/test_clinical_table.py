@@ -77,7 +77,7 @@ def test_no_text_is_read_as_a_category_that_does_not_exist(text):
 
 def test_odd_values_are_accounted_for_once_each(read):
     _, findings = read("ID,N\n1,N3a\n2,N3a\n3,N2\n4,Nx\n")
-    assert _problems(findings, "info")[2:] == [
+    assert _problems(findings, "info")[3:] == [
         "'N3a' read as N3 (2 patients)",
         "'Nx' read as missing (not assessed) (1 patient)",
         "1 of 4 patients have no N",
@@ -94,6 +94,21 @@ def test_unknown_values_are_errors_that_name_the_patients(read):
     assert "clinical.values: T: {'T9': ...} (one of T0, T1, T2, T3, T4; null = missing)" in errors[1].remedy
     assert table["T"].isna().tolist() == [True, True, False]
     assert np.isnan(table.loc["2", "age"])
+
+
+def test_the_column_of_the_patient_is_said(read):
+    _, findings = read("序号,T\n1,T1\n")
+    assert "the patient is read from column '序号'" in _problems(findings, "info")
+    _, findings = read("ID,T,id \n1,T1,A7\n", columns={"patient_id": "ID"})
+    assert not _problems(findings)
+    _, findings = read("Patient ID,T,patient_id\n1,T1,A7\n")
+    assert _problems(findings) == ["columns 'Patient ID' and 'patient_id' could both be the patient"]
+
+
+def test_a_column_read_as_numbers_asks_for_numbers(read):
+    _, findings = read("ID,EBV-DNA\n1,1200\n2,<500\n")
+    (error,) = [f for f in findings if f.severity == "error"]
+    assert "(a number; null = missing)" in error.remedy
 
 
 def test_the_study_overrules(read):

@@ -190,3 +190,20 @@ def test_the_templates_can_be_read(request):
 def test_wrong_settings_are_a_config_error(tmp_path):
     with pytest.raises(ConfigError, match="did you mean layout"):
         read_cohort({"layuot": "clinical", "path": str(tmp_path)})
+
+
+def test_an_outcome_that_nobody_has_is_an_error(tmp_path):
+    _table(tmp_path, "1,T1,M0,,", "2,T2,M0,,")
+    table = {"file": str(tmp_path / "info_diagnoses.csv")}
+    cohort = read_cohort({"layout": "clinical", "clinical": table, "outcome": OUTCOME})
+    assert [f.problem for f in cohort.findings if f.severity == "error"] == ["nobody has a usable outcome"]
+
+
+def test_two_masks_of_one_sequence_are_an_error(published):
+    folder = published / "MRI-Segments" / "001"
+    (folder / "._ROI-T1.nii").write_bytes(b"made by another system")
+    assert not [f for f in read_cohort(published).findings if "mask" in f.problem]
+    (folder / "ROI-T1.nii.gz").touch()
+    (fault,) = [f for f in read_cohort(published).findings if "mask" in f.problem]
+    assert (fault.severity, fault.patient_id, fault.sequence) == ("error", "001", "t1")
+    assert fault.problem == "more than one mask: ROI-T1.nii, ROI-T1.nii.gz"
