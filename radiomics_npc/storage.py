@@ -135,7 +135,13 @@ def frame_digest(table: pd.DataFrame) -> str:
     >>> frame_digest(a) == frame_digest(a.copy()), frame_digest(a) == frame_digest(a[::-1])
     (True, False)
     """
-    digest = hashlib.sha256(repr([(str(c), str(t)) for c, t in table.dtypes.items()]).encode())
+    types = [
+        (str(c), str(t), list(t.categories), t.ordered)  # no two orders of levels are the same factor
+        if isinstance(t, pd.CategoricalDtype)
+        else (str(c), str(t))
+        for c, t in table.dtypes.items()
+    ]
+    digest = hashlib.sha256(repr(types).encode())
     digest.update(pd.util.hash_pandas_object(table, index=True).to_numpy().tobytes())
     return digest.hexdigest()
 

@@ -7,6 +7,7 @@ settings, models by the hash of their design matrix and settings.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -23,7 +25,7 @@ from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.reading import read_cohort
-from radiomics_npc.config import StudySettings, config_path, portable_settings, read_settings
+from radiomics_npc.config import MODEL_NAMES, StudySettings, config_path, portable_settings, read_settings
 from radiomics_npc.errors import CheckFailedError, CohortError, ConfigError
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.merge import DesignMatrix, design_matrix
@@ -169,6 +171,7 @@ class Study:
         self.extract()
         if self.settings.models is not None:
             self.fit()
+        self._forget_nomogram()
         page = self._draw_nomogram() if self.settings.nomogram is not None else None
         return (page, self.report()) if page is not None else (self.report(),)
 
@@ -236,20 +239,23 @@ class Study:
             )
             for name in settings.models.fit
         }
+        features = None if self._features is None else self._features.settings
         key = content_key(
-            frame_digest(data.X), frame_digest(data.y.to_frame()), settings.models.model_dump(mode="json"),
-            settings.validation.model_dump(mode="json"), settings.seed, software_versions(),
+            frame_digest(data.X), frame_digest(data.y.to_frame()), data.y.name, self.cohort.simulated,
+            data.excluded.to_dict("list"), features, self._horizon(data),
+            settings.models.model_dump(mode="json"), settings.validation.model_dump(mode="json"),
+            settings.seed, software_versions(),
         )  # fmt: skip
         found = self._finished_fit(key, data)
         if found is not None:
             return found
+        self._forget_fit()
         options = settings.validation
         result = cross_validate(
             models, data.X, data.y, folds=options.folds, repeats=options.repeats, random_state=settings.seed,
             jobs=settings.jobs, confidence=options.confidence,
             horizon_months=self._horizon(data),
         )  # fmt: skip
-        features = None if self._features is None else self._features.settings
         for name, model in models.items():
             folder = self.run_folder / "models" / name
             save_model(model.fit(data.X, data.y), folder, name=name, simulated=self.cohort.simulated,
@@ -271,11 +277,41 @@ class Study:
                 return None
         return self.run_folder / "nomogram.html"
 
+    def _forget_fit(self) -> None:
+        """Remove what an earlier fit left, so that nothing of it can be taken for a part of the next."""
+        self._record(fit_key=None)
+        self._forget_nomogram()
+        models, tables, figures = (self.run_folder / part for part in ("models", "tables", "figures"))
+        by_model = [f"{part}_{m}" for part in ("hazard_ratios", "calibration") for m in MODEL_NAMES]
+        old = [tables / "cross_validation.json", tables / "oracle.csv"]
+        old += [tables / f"{name}.csv" for name in by_model]
+        shown = ("c_index", "kaplan_meier", *by_model)
+        old += [figures / f"{name}.{kind}" for name in shown for kind in ("svg", "png")]
+        old += [models / m / name for m in MODEL_NAMES for name in ("model.json", "model.ubj", "card.md")]
+        for path in old:
+            path.unlink(missing_ok=True)
+        for folder in (models / m for m in MODEL_NAMES):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _forget_nomogram(self) -> None:
+        tables, figures = self.run_folder / "tables", self.run_folder / "figures"
+        old = [tables / f"{name}.csv" for name in ("nomogram_points", "nomogram_total_points", "rad_score")]
+        old += [figures / f"nomogram.{kind}" for kind in ("svg", "pdf", "png")]
+        for path in (self.run_folder / "nomogram.html", *old):
+            path.unlink(missing_ok=True)
+
     def _horizon(self, data: DesignMatrix) -> float:
-        """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up."""
+        """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up.
+
+        Where fewer than a tenth of the patients (or 5) are followed so far, the last whole month to
+        which as many are: training folds without the one longest follow-up know nothing at its end.
+        """
         assert self.settings.cohort.outcome is not None
         wanted = self.settings.cohort.outcome.censor_at_months or 60.0
-        return float(min(wanted, data.y.time_months.max()))
+        times = np.sort(data.y.time_months)
+        reached = float(times[-min(max(5, math.ceil(len(times) / 10)), len(times))])
+        return float(wanted if reached >= wanted else math.floor(reached) or reached)
 
     def _finished_fit(self, key: str, data: DesignMatrix) -> CrossValidation | None:
         """The cross-validation in the run folder, if it is of this very design."""
@@ -295,9 +331,11 @@ class Study:
         write_table(tables / "design_matrix.csv", data.X.reset_index())
         write_table(tables / "outcome.csv", data.y.to_frame().reset_index())
         write_table(tables / "excluded.csv", data.excluded)
-        if self.cohort.simulated and self.settings.cohort.path is not None:
+        path = self.settings.cohort.path
+        # A manifest, or a part of a simulated cohort, has no truth beside it.
+        if self.cohort.simulated and path is not None and (path / "truth.csv").exists():
             horizon = float(result.design["horizon_months"])
-            write_table(tables / "oracle.csv", oracle_scores(self.settings.cohort.path, data.y, horizon))
+            write_table(tables / "oracle.csv", oracle_scores(path, data.y, horizon))
 
     # -- the record of the run ---------------------------------------------------------------
 
@@ -334,9 +372,9 @@ def _same_extraction(model: Any, features: FeatureTable | None) -> None:
     if features is None or trained is None:
         raise ConfigError("the model needs radiomic features", "Set features in the study of this cohort.")
     for sequence, recipe in features.settings["sequences"].items():
-        asked = trained.get(sequence)
+        asked = trained.get(sequence, recipe)  # the model takes nothing from a sequence it was not trained on
         for part in ("pyradiomics", "normalize"):
-            if asked is None or asked[part] != recipe[part]:
+            if asked[part] != recipe[part]:
                 raise ConfigError(
                     f"{sequence} features are extracted with other settings ({part}) than the model's",
                     "Take the preset and settings of the study that the model comes from.",
@@ -403,12 +441,23 @@ def predict_table(
     ModelFileError, CohortError, HorizonError
     """
     model = load_model(Path(model_folder))
-    predictors = read_table(Path(table))
+    predictors = _read_predictors(Path(table), model)
     if "patient_id" not in predictors.columns:
         raise CohortError(f"{Path(table).name} has no column patient_id", "Name each patient in it.")
     result = predict_frame(model, predictors.set_index("patient_id"), horizons_months)
     write_table(Path(out), result.reset_index())
     return result
+
+
+def _read_predictors(path: Path, model: Any) -> pd.DataFrame:
+    """A table for a model. Its factors stay text: "1" must not become 1.0, nor the level "None" missing."""
+    if path.suffix == ".parquet":
+        return read_table(path)
+    if isinstance(model, PrognosticModel):
+        factors = list(model.imputation_.categories_)
+    else:
+        factors = [term.name for term in getattr(model, "terms_", []) if term.kind == "factor"]
+    return read_table(path, converters=dict.fromkeys(factors, lambda text: text.strip() or None))
 
 
 def run_demo(

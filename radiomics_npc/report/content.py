@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.style import save_figure
@@ -174,7 +174,7 @@ def _calibration(result: CrossValidation) -> dict[str, Content]:
     for model in result.models:
         try:
             calibration = result.calibration(model)
-        except CohortError:  # its fits failed, and the section on models says so
+        except (CohortError, HorizonError):  # fits failed, or end too early: the section on models says so
             continue
         ratio = (calibration.observed_expected, *calibration.observed_expected_interval)
         found[model] = {"table": calibration.to_frame(), "observed_expected": ratio}

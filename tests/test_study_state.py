@@ -1,0 +1,167 @@
+"""A run folder never mixes two runs; tables of new patients are read as the model knows them."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import radiomics_npc.study as study_module
+from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.storage import frame_digest, read_table
+from radiomics_npc.study import Study, _same_extraction, predict_table
+from radiomics_npc.survival.model_file import load_model, save_model
+from radiomics_npc.survival.models import PrognosticModel
+
+COHORT = {
+    "layout": "clinical",
+    "clinical": {"file": "clinical.csv", "extra": {"ward": {"column": "ward"}}},
+    "outcome": {"time": "time", "unit": "months", "event": "event", "coding": "0/1", "censor_at_months": 70},
+}
+
+
+def write_study(folder: Path, **changes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(3)
+    n = 60
+    t = random.integers(1, 5, n)
+    time = random.exponential(70 - 12 * t)
+    table = pd.DataFrame({
+        "patient_id": [f"{k:03d}" for k in range(n)], "T": t, "ward": random.choice(["1", "2"], n),
+        "age": random.integers(20, 80, n), "time": np.minimum(time, 66).round(2),
+        "event": (time < 66).astype(int),
+    })  # fmt: skip
+    table.to_csv(folder / "clinical.csv", index=False)
+    settings = {
+        "name": "small", "jobs": 1, "cohort": COHORT, "features": None, "nomogram": None,
+        "models": {"fit": ["clinical_cox", "clinical_boosted"], "clinical": ["T", "ward"], "min_category": 5},
+        "validation": {"folds": 2, "repeats": 1, "inner_folds": 2},
+        **changes,
+    }  # fmt: skip
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    nomogram = {"model": "clinical_cox", "horizons_months": [36]}
+    Study(write_study(folder, nomogram=nomogram)).run()
+    return folder / "run"
+
+
+@pytest.fixture
+def again(finished, tmp_path) -> Path:
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path
+
+
+def test_models_no_longer_asked_for_leave_nothing(again):
+    cox = {"fit": ["clinical_boosted"], "clinical": ["T", "ward"]}
+    assert (again / "run/tables/hazard_ratios_clinical_cox.csv").exists()
+    (again / "run/tables/oracle.csv").write_text("metric,estimate,se\nharrell_c,0.9,0.1\n")
+    Study(write_study(again, models=cox)).run()
+    left = [str(p.relative_to(again / "run")) for p in (again / "run").rglob("*")]
+    assert not [name for name in left if "clinical_cox" in name or "nomogram" in name or "oracle" in name]
+    assert "models/clinical_boosted/model.json" in left
+
+
+def test_a_fit_killed_midway_is_not_taken_for_the_one_before(again, monkeypatch):
+    def killed(*args, **options):
+        raise KeyboardInterrupt
+
+    other = {"fit": ["clinical_cox", "clinical_boosted"], "clinical": ["T"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(study_module, "save_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Study(write_study(again, models=other)).fit()
+    assert json.loads((again / "run/run.json").read_text())["fit_key"] is None
+    fresh = Study(write_study(again)).fit()
+    assert load_model(again / "run/models/clinical_cox").clinical_columns == ["T", "ward"]
+    assert fresh.design["repeats"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "wanted"),
+    [
+        ({"name": "overall survival"}, "models/clinical_cox/model.json", '"endpoint": "overall survival"'),
+        ({"censor_at_months": None}, "tables/cross_validation.json", '"horizon_months": 60.0'),
+    ],
+)
+def test_the_outcome_belongs_to_a_fit(again, change, where, wanted):
+    study = write_study(again, cohort={**COHORT, "outcome": {**COHORT["outcome"], **change}})
+    Study(study).fit()
+    assert wanted in (again / "run" / where).read_text()
+
+
+def test_the_order_of_levels_belongs_to_a_table():
+    """The first level is the reference, and neighbors merge: another order is another model."""
+    a = pd.DataFrame({"x": pd.Categorical(["p", "q"], ["p", "q"])})
+    b = pd.DataFrame({"x": pd.Categorical(["p", "q"], ["q", "p"])})
+    c = pd.DataFrame({"x": pd.Categorical(["p", "q"], ["p", "q"], ordered=True)})
+    assert len({frame_digest(table) for table in (a, b, c)}) == 3
+
+
+def test_simulated_patients_without_their_truth_have_no_oracle(again, monkeypatch):
+    study = Study(write_study(again, seed=4))
+    simulated = type(study.cohort)(**{**vars(study.cohort), "simulated": True})
+    study.__dict__["cohort"] = simulated
+    cohort = study.settings.cohort.model_copy(update={"path": again / "clinical.csv"})
+    study.settings = study.settings.model_copy(update={"cohort": cohort})
+    study.fit()
+    assert not (again / "run/tables/oracle.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["clinical_cox", "clinical_boosted"])
+def test_numbered_and_missing_levels_of_a_csv(finished, tmp_path, name):
+    """A missing cell makes pandas read 1, 2 as 1.0, 2.0, which no model knows."""
+    (tmp_path / "new.csv").write_text("patient_id,T,ward\n007,T2,1\n008,T2,\n009,T2,2\n")
+    out = predict_table(
+        finished / "models" / name, tmp_path / "new.csv", tmp_path / "p.csv", horizons_months=[36]
+    )
+    assert out["outside"].tolist() == ["", "", ""]
+    assert out["imputed"].tolist() == ["", "ward", ""]
+    assert out["pfs_36"].notna().all()
+    assert read_table(tmp_path / "p.csv")["patient_id"].tolist() == ["007", "008", "009"]
+
+
+def test_a_level_called_none_is_no_missing_value(tmp_path):
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"surgery": pd.Categorical(random.choice(["None", "biopsy", "biopsy"], 80))})
+    X.index = pd.Index([f"{k}" for k in range(80)], name="patient_id")
+    y = Outcome(random.exponential(40, 80), np.ones(80), X.index)
+    model = PrognosticModel("clinical", "cox", clinical=["surgery"]).fit(X, y)
+    save_model(model, tmp_path / "m", name="m")
+    (tmp_path / "new.csv").write_text("patient_id,surgery\na,None\n")
+    out = predict_table(tmp_path / "m", tmp_path / "new.csv", tmp_path / "p.csv", horizons_months=[12])
+    assert out["imputed"].tolist() == [""]
+    assert out["risk"].iloc[0] == model.predict_risk(X[X["surgery"] == "None"])[0]
+
+
+def test_sequences_the_model_was_not_trained_on_do_not_matter():
+    trained = {"sequences": {"t1": {"pyradiomics": {}, "normalize": "body"}}}
+    model = SimpleNamespace(settings_={"features": trained}, feature_columns=["t1__original__glcm__Contrast"])
+    empty = pd.DataFrame()
+    recipe = {"pyradiomics": {}, "normalize": "body"}
+    features = FeatureTable(empty, empty, empty, {"sequences": {"t1": recipe, "t2": recipe}})
+    _same_extraction(model, features)
+
+
+def test_one_long_follow_up_does_not_set_the_horizon(tmp_path):
+    """Training folds without that patient would know nothing at the horizon, nor would the report."""
+    study = Study(write_study(tmp_path))
+    table = pd.read_csv(tmp_path / "clinical.csv", dtype={"patient_id": str})
+    table["time"] = np.minimum(table["time"], 50 - np.arange(60) / 10)
+    table.loc[0, "time"] = 58.0
+    table.to_csv(tmp_path / "clinical.csv", index=False)
+    study.run()
+    result = study.fit()
+    assert result.design["horizon_months"] < 50
+    assert result.predictions[f"pfs_{result.design['horizon_months']:g}"].notna().all()
+    assert result.notes == ()
