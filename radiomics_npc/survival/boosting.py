@@ -156,6 +156,8 @@ class BoostedModel(BaseEstimator):
     ) -> Any:
         import xgboost
 
+        if table.shape[1] == 0:
+            raise CohortError("no column is left to grow trees on", "Name columns that hold values.")
         settings = {
             "objective": "survival:cox", "eval_metric": "cox-nloglik", "tree_method": "hist",
             "max_depth": self.max_depth, "eta": self.learning_rate, "subsample": self.subsample,
@@ -231,7 +233,7 @@ class BoostedModel(BaseEstimator):
         if name in self.categories_:
             present = set(values.dropna().astype(str))
             return [level for level in self.categories_[name] if level in present]
-        number = values.astype(float)
+        number = values.astype(float).replace([np.inf, -np.inf], np.nan)  # as the trees see it
         return [float(number.min()), float(number.max())]
 
     # -- predictions -------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def _codes(values: pd.Series, levels: Sequence[str]) -> Floats:
     if (codes.isna() & known).any():
         unknown = sorted(set(values[codes.isna() & known].astype(str)))
         raise CohortError(
-            f"column {values.name}: the model does not know {', '.join(unknown)}",
+            f"column {values.name}: the model does not know {', '.join(unknown[:5])}",
             f"It knows {', '.join(levels)}.",
         )
     result: Floats = np.asarray(codes.where(known), dtype=float)

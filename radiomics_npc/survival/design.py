@@ -77,7 +77,7 @@ class Term:
         if read.isna().any():
             unknown = sorted({str(value) for value in values[read.isna()]})
             raise CohortError(
-                f"column {self.name}: the model does not know {', '.join(unknown)}",
+                f"column {self.name}: the model does not know {', '.join(unknown[:5])}",
                 f"It knows {', '.join(self.reads)}.",
             )
         return np.stack([(read == level).to_numpy(dtype=float) for level in self.levels[1:]], axis=1)

@@ -130,7 +130,8 @@ def predict_frame(
         table[f"{name}_lower"], table[f"{name}_upper"] = _at(inside, limits[:, 0]), _at(inside, limits[:, 1])
     table["outside"] = [" ".join(outside.columns[row]) for row in outside.to_numpy(dtype=bool)]
     if isinstance(model, PrognosticModel):
-        asked = [name for name in model.clinical_columns if name in X.columns]
+        filled = model.imputation_.values_  # not the columns that are left out
+        asked = [*(name for name in model.clinical_columns if name in filled), *model.feature_columns]
         table["imputed"] = [
             " ".join(np.array(asked, dtype=object)[row]) for row in X[asked].isna().to_numpy(dtype=bool)
         ]
@@ -161,6 +162,8 @@ class Validation:
     predictions : DataFrame
         By patient_id: risk, pfs at the horizon, group.
     notes : tuple of str
+    simulated : bool
+        These patients, or those that the model was trained on, never lived.
     """
 
     harrell: Concordance
@@ -173,9 +176,10 @@ class Validation:
     events: int
     horizon_months: float
     notes: tuple[str, ...] = ()
+    simulated: bool = False
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a measure: metric, estimate, lower, upper (95%), patients, events."""
+        """One row a measure: metric, estimate, lower, upper (95%), patients, events; simulated, if so."""
         reach = norm.ppf(0.975) * self.slope_se
         rows = [
             ("harrell_c", self.harrell.estimate, *self.harrell.interval()),
@@ -188,6 +192,8 @@ class Validation:
             rows.append((f"observed_expected_{self.horizon_months:g}", ratio, *limits))
         table = pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper"])
         table["patients"], table["events"] = self.patients, self.events
+        if self.simulated:
+            table["simulated"] = True
         return table
 
     def _repr_html_(self) -> str:
@@ -214,7 +220,7 @@ def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: f
     Raises
     ------
     CohortError
-        A column is absent, a level is unknown, or no patient has an event.
+        A column is absent, or a level is unknown.
 
     Examples
     --------
@@ -243,10 +249,15 @@ def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: f
         calibration = calibrate(y, predictions[name], horizon_months=horizon_months)
     except (HorizonError, CohortError) as error:
         notes.append(str(error))
-    slope, se = _slope(y, _log_hazard(model, risk))
+    slope = se = float("nan")
+    try:
+        slope, se = _slope(y, _log_hazard(model, risk))
+    except CohortError as error:
+        notes.append(f"no calibration slope: {error}")
     return Validation(
         harrell_c(y, risk), uno_c(y, risk, tau=horizon_months), slope, se, calibration,
         predictions, len(y), int(y.event.sum()), horizon_months, tuple(notes),
+        bool(y.simulated or getattr(model, "simulated_", False)),
     )  # fmt: skip
 
 

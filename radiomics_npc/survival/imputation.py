@@ -84,7 +84,7 @@ class SimpleImputation(TransformerMixin, BaseEstimator):
         unknown = sorted(set(text) - set(levels))
         if unknown:
             raise CohortError(
-                f"column {name}: the model does not know {', '.join(map(str, unknown))}",
+                f"column {name}: the model does not know {', '.join(map(str, unknown[:5]))}",
                 f"It knows {', '.join(levels)}.",
             )
         return pd.Series(pd.Categorical(text, levels, ordered=self.ordered_[name]), index=column.index)
