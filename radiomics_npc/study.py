@@ -33,6 +33,7 @@ from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.style import save_figure
+from radiomics_npc.parallel import single_threaded
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
 from radiomics_npc.report.montage import cohort_montage
@@ -250,16 +251,19 @@ class Study:
         if found is not None:
             return found
         self._forget_fit()
+        # First, since a model that cannot be fitted to all patients is known in seconds.
+        with single_threaded():
+            for name, model in models.items():
+                save_model(
+                    model.fit(data.X, data.y), self.run_folder / "models" / name, name=name,
+                    simulated=self.cohort.simulated, settings={"features": features},
+                )  # fmt: skip
         options = settings.validation
         result = cross_validate(
             models, data.X, data.y, folds=options.folds, repeats=options.repeats, random_state=settings.seed,
             jobs=settings.jobs, confidence=options.confidence,
             horizon_months=self._horizon(data),
         )  # fmt: skip
-        for name, model in models.items():
-            folder = self.run_folder / "models" / name
-            save_model(model.fit(data.X, data.y), folder, name=name, simulated=self.cohort.simulated,
-                       settings={"features": features})  # fmt: skip
         self._write_fit(data, result)
         self._record(fit_key=key)
         return result

@@ -12,6 +12,7 @@ import yaml
 
 import radiomics_npc.study as study_module
 from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.errors import CohortError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
 from radiomics_npc.study import Study, _same_extraction, predict_table
@@ -165,3 +166,13 @@ def test_one_long_follow_up_does_not_set_the_horizon(tmp_path):
     assert result.design["horizon_months"] < 50
     assert result.predictions[f"pfs_{result.design['horizon_months']:g}"].notna().all()
     assert result.notes == ()
+
+
+def test_a_model_that_cannot_be_fitted_is_known_before_the_cross_validation(tmp_path, monkeypatch):
+    def too_late(*args, **options):
+        raise AssertionError
+
+    monkeypatch.setattr(study_module, "cross_validate", too_late)
+    study = write_study(tmp_path, models={"fit": ["clinical_boosted"], "clinical": []})
+    with pytest.raises(CohortError, match="no column is left"):
+        Study(study).fit()
