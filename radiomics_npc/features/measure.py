@@ -198,6 +198,8 @@ def _radiomics(
                 f"PyRadiomics: {reason}",
                 "The tumor is too small for texture on this grid: check the mask, or use a finer preset.",
             ) from error
+    if absent := [note for note in notes if note.startswith("Could not load required package")]:
+        raise ExtractionError(f"PyRadiomics: {absent[0]}", "Install it, or take the image type out.")
     values = {"__".join(name.split("_", 2)): float(value) for name, value in found.items()}
     levels = extractor.gray_levels
     fewest = min(levels, key=lambda name: levels[name], default="")

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import yaml
 
 from radiomics_npc.config import FeatureSettings, preset_path
 from radiomics_npc.errors import ConfigError
+
+#: Filters that PyRadiomics leaves out with no more than a note where a package is not installed.
+_NEEDED = {"LBP2D": "skimage", "LBP3D": "trimesh"}
 
 __all__ = ["quiet_pyradiomics", "read_parameters", "sequence_parameters"]
 
@@ -94,6 +98,12 @@ def _validate(content: dict[str, Any], name: str) -> None:
         raise ConfigError(f"{name} is refused by PyRadiomics: {faults}", "Correct the keys named.") from None
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{name} is refused by PyRadiomics: {error}", "Correct the value named.") from None
+    for image, package in _NEEDED.items():
+        if image in (content.get("imageType") or {}) and find_spec(package) is None:
+            raise ConfigError(
+                f"{name} asks for {image}, which needs the package {package}",
+                "Install it, or take the image type out.",
+            )
 
 
 def sequence_parameters(settings: FeatureSettings, sequence: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Features of one case against PyRadiomics itself, its published baseline, and IBSI."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -270,3 +271,10 @@ def test_an_image_of_one_intensity(make_case):
     image, mask = make_case(10)
     with pytest.raises(ImageError, match="equal"):
         measure_case(Volume(np.full_like(image.array, 3), image.spacing_mm), mask, FIRST_ORDER)
+
+
+def test_a_filter_that_pyradiomics_cannot_load_is_a_failure(make_case, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage.feature", None)
+    wanted = {"imageType": {"Original": {}, "LBP2D": {}}, "featureClass": {"firstorder": ["Mean"]}}
+    with pytest.raises(ExtractionError, match="cannot implement filter LBP 2D"):
+        measure_case(*make_case(1), wanted)

@@ -4,6 +4,7 @@ import pytest
 
 from radiomics_npc.config import FeatureSettings
 from radiomics_npc.errors import ConfigError
+from radiomics_npc.features import parameters as parameter_files
 from radiomics_npc.features.parameters import quiet_pyradiomics, read_parameters, sequence_parameters
 
 CLASSES = {"shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"}
@@ -72,3 +73,11 @@ def test_loggers_are_given_back():
     with quiet_pyradiomics():
         assert all(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
     assert logger.handlers == before
+
+
+def test_a_filter_is_never_left_out_for_a_missing_package(tmp_path, monkeypatch):
+    file = tmp_path / "own.yaml"
+    file.write_text("imageType: {Original: {}, LBP2D: {}}")
+    monkeypatch.setattr(parameter_files, "find_spec", lambda package: None)
+    with pytest.raises(ConfigError, match=r"own\.yaml asks for LBP2D, which needs the package skimage"):
+        read_parameters(file)
