@@ -323,8 +323,11 @@ class Study:
             return None
         tables = self.run_folder / "tables"
         assert self.settings.models is not None
-        folders = [self.run_folder / "models" / name for name in self.settings.models.fit]
-        if not all((folder / "model.json").exists() for folder in folders):
+        parts = [self.run_folder / "models" / name / "model.json" for name in self.settings.models.fit]
+        parts += [
+            tables / part for part in ("cross_validation.json", "predictions.parquet", "failed_fits.csv")
+        ]
+        if not all(part.exists() for part in parts):
             return None
         return CrossValidation.read(tables, data.y)
 

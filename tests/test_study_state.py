@@ -176,3 +176,9 @@ def test_a_model_that_cannot_be_fitted_is_known_before_the_cross_validation(tmp_
     study = write_study(tmp_path, models={"fit": ["clinical_boosted"], "clinical": []})
     with pytest.raises(CohortError, match="no column is left"):
         Study(study).fit()
+
+
+def test_deleted_tables_are_made_again(again):
+    shutil.rmtree(again / "run" / "tables")
+    Study(write_study(again)).run()
+    assert (again / "run/tables/predictions.csv").exists()
