@@ -88,7 +88,7 @@ def demo(
     jobs: Jobs = None,
 ) -> None:
     """Simulate patients, then run everything: images to nomogram and report."""
-    from radiomics_npc.study import run_demo
+    from radiomics_npc.demo import run_demo
 
     study = run_demo(out, patients=patients, seed=seed, matrix=matrix, jobs=jobs)
     _finish(study, study.run_folder / "nomogram.html", study.run_folder / "report.html")
@@ -168,7 +168,7 @@ def predict(
     horizons: Horizons = None,
 ) -> None:
     """Predict for the patients of a table; values outside the training range give no probability."""
-    from radiomics_npc.study import predict_table
+    from radiomics_npc.survival.prediction import predict_table
 
     predict_table(model, table, out, horizons_months=horizons or (36.0, 60.0))
     typer.echo(os.path.relpath(out))

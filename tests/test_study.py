@@ -20,7 +20,8 @@ from radiomics_npc.cli import main
 from radiomics_npc.errors import CheckFailedError, ConfigError
 from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.storage import read_table
-from radiomics_npc.study import Study, oracle_scores
+from radiomics_npc.study import Study
+from radiomics_npc.survival.oracle import oracle_scores
 
 pytestmark = pytest.mark.slow
 

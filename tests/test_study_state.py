@@ -15,9 +15,10 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
-from radiomics_npc.study import Study, _same_extraction, predict_table
+from radiomics_npc.study import Study, _same_extraction
 from radiomics_npc.survival.model_file import load_model, save_model
 from radiomics_npc.survival.models import PrognosticModel
+from radiomics_npc.survival.prediction import predict_table
 
 COHORT = {
     "layout": "clinical",

@@ -22,6 +22,7 @@ from radiomics_npc.report.methods import methods_text
 from radiomics_npc.storage import read_table, write_table, write_text
 from radiomics_npc.survival.kaplan_meier import kaplan_meier, log_rank
 from radiomics_npc.survival.model_file import load_model
+from radiomics_npc.survival.signature import RAD_SCORE
 from radiomics_npc.survival.validation import CrossValidation
 
 __all__ = ["read_run", "write_run_report"]
@@ -132,7 +133,7 @@ def _modelling(folder: Path, settings: Content, *, simulated: bool) -> Content:
         "hazard_ratios": {name: m.cox_.summary() for name, m in models.items() if hasattr(m, "cox_")},
         "notes": {name: list(m.notes_) for name, m in models.items()},
     }  # fmt: skip
-    if hasattr(models[shown], "rad_score_"):
+    if hasattr(models[shown], "rad_score_") and RAD_SCORE in models[shown].cox_.columns_:
         content["rad_score"] = models[shown].rad_score_.to_frame()
     if settings["nomogram"] is not None:
         content["nomogram"] = _nomogram(models[shown], shown, settings["nomogram"]["horizons_months"])
@@ -143,7 +144,7 @@ def _nomogram(model: Any, name: str, horizons: list[float]) -> Content | None:
     """The nomogram's part; None for a model in which nothing changes the risk (its notes say why)."""
     try:
         nomogram = Nomogram.from_model(model, horizons=horizons)
-    except CohortError:
+    except (CohortError, HorizonError):
         return None
     return {
         "model": name, "horizons_months": horizons, "figure": nomogram.draw(),

@@ -9,9 +9,10 @@ import pytest
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.external import predict_frame, validate_model
+from radiomics_npc.survival.external import validate_model
 from radiomics_npc.survival.model_file import load_model, save_model
 from radiomics_npc.survival.models import PrognosticModel, standard_model
+from radiomics_npc.survival.prediction import predict_frame
 
 
 @pytest.fixture(scope="module")

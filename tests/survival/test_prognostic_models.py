@@ -12,9 +12,10 @@ from radiomics_npc.config import ModelSettings
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
 from radiomics_npc.survival.concordance import harrell_c
 from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.external import outside_training, predict_frame, validate_model
+from radiomics_npc.survival.external import validate_model
 from radiomics_npc.survival.model_file import load_model, save_model
 from radiomics_npc.survival.models import standard_model
+from radiomics_npc.survival.prediction import outside_training, predict_frame
 
 NAMES = ModelSettings().fit
 
