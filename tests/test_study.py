@@ -110,7 +110,8 @@ def test_a_run_writes_all_that_the_house_promises(finished):
 
 def test_simulated_is_said_wherever_a_result_is_shown(finished):
     run = finished.run_folder
-    for name in ("report.html", "nomogram.html", "methods.md", "models/combined_cox/card.md"):
+    for name in ("report.html", "nomogram.html", "methods.md", "models/combined_cox/card.md", "check.html",
+                 "tables/scores.csv", "figures/kaplan_meier.svg", "figures/nomogram.svg"):  # fmt: skip
         assert "simulated" in (run / name).read_text().lower(), name
     assert json.loads((run / "models/combined_cox/model.json").read_text())["simulated"] is True
     assert "simulated" in repr(finished.cohort)

@@ -245,6 +245,12 @@ def _cohort(
     findings: list[Finding],
 ) -> Cohort:
     sequences = () if settings.layout == "clinical" else tuple(settings.sequences)
+    simulated = _is_simulated(settings, cases)
+    if simulated:
+        findings = [
+            *findings,
+            Finding.info("the patients are simulated: they never lived", where="dataset.json"),
+        ]
     return Cohort(
         cases=tuple(cases),
         clinical=clinical,
@@ -252,7 +258,7 @@ def _cohort(
         findings=tuple(findings),
         sequences=sequences,
         on_mismatch=settings.on_mismatch,
-        simulated=_is_simulated(settings, cases),
+        simulated=simulated,
     )
 
 

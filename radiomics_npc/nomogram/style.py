@@ -15,7 +15,7 @@ from radiomics_npc.storage import write_atomic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GREY", "INK", "PALETTE", "figure_style", "new_figure", "save_figure", "svg_of"]
+__all__ = ["GREY", "INK", "PALETTE", "figure_style", "mark_simulated", "new_figure", "save_figure", "svg_of"]
 
 # Okabe M, Ito K. Color universal design (2008): told apart with any color vision.
 # The order also gives distinct greys: blue, vermillion, bluish green, orange, ...
@@ -69,6 +69,11 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def mark_simulated(figure: Figure) -> None:
+    """Say on a figure, wherever it is shown later, that its patients never lived."""
+    figure.suptitle("Simulated patients", x=0.99, ha="right", fontsize=7, style="italic", color="0.4")
 
 
 def save_figure(figure: Figure, path: Path | str) -> Path:

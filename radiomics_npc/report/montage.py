@@ -13,7 +13,7 @@ from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.nomogram.labels import sequence_label
-from radiomics_npc.nomogram.style import PALETTE, figure_style, new_figure
+from radiomics_npc.nomogram.style import PALETTE, figure_style, mark_simulated, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,4 +118,7 @@ def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3)
         return None
     # a row a patient, but patients side by side where there is one sequence only
     columns = len(cohort.sequences) if len(cohort.sequences) > 1 else most
-    return montage_figure(panels, columns=columns)
+    figure = montage_figure(panels, columns=columns)
+    if cohort.simulated:
+        mark_simulated(figure)
+    return figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from radiomics_npc.nomogram.labels import model_label, sequence_label
-from radiomics_npc.nomogram.style import svg_of
+from radiomics_npc.nomogram.style import mark_simulated, svg_of
 from radiomics_npc.report import figures, tables
 from radiomics_npc.report.plain import plain
 
@@ -57,7 +57,10 @@ def draw_figures(content: Mapping[str, Any]) -> dict[str, Figure]:
             found["table"], horizon_months=outcome["horizon_months"], outcome=outcome["name"],
             observed_expected=found.get("observed_expected"),
         )  # fmt: skip
-    for name in ("nomogram", "montage"):
+    if content.get("simulated"):
+        for figure in drawn.values():
+            mark_simulated(figure)
+    for name in ("nomogram", "montage"):  # these two say it themselves
         part = content.get(name)
         figure = part.get("figure") if isinstance(part, Mapping) else part
         if hasattr(figure, "savefig"):

@@ -308,10 +308,13 @@ def _score(
     """All scores follow from the out-of-fold predictions."""
     horizon, confidence = design["horizon_months"], design["confidence"]
     found = fold_concordances(predictions, y, horizon)
+    scores = mean_scores(found, failures, confidence)
+    if y.simulated:
+        scores["simulated"] = True
     return CrossValidation(
         predictions,
         scores_per_repeat(found),
-        mean_scores(found, failures, confidence),
+        scores,
         differences(found, design["reference"], confidence),
         failures,
         y,
