@@ -23,6 +23,7 @@ from radiomics_npc.config import StudySettings, portable_settings, read_settings
 from radiomics_npc.errors import CheckFailedError, CohortError, ConfigError, HorizonError
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.merge import DesignMatrix, design_matrix
+from radiomics_npc.features.parameters import sequence_parameters
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.nomogram.nomogram import Nomogram
@@ -68,11 +69,16 @@ class Study:
 
     Examples
     --------
-    >>> study = Study("study.yaml")            # doctest: +SKIP
-    >>> study.check().ok                       # doctest: +SKIP
-    True
-    >>> study.run()                            # doctest: +SKIP
-    (PosixPath('run/nomogram.html'), PosixPath('run/report.html'))
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "clinical.csv").write_text("ID,T,months,died\\n001,T3,60,0\\n002,T4,12,1\\n")
+    >>> outcome = {"time": "months", "unit": "months", "event": "died", "coding": "0/1"}
+    >>> clinical = {"file": str(folder / "clinical.csv")}
+    >>> study = Study({
+    ...     "output": str(folder / "run"), "features": None, "models": None, "nomogram": None,
+    ...     "cohort": {"layout": "clinical", "clinical": clinical, "outcome": outcome}})
+    >>> study.check().ok, study.cohort
+    (True, <Cohort: 2 patients, 1 events>)
     """
 
     def __init__(
@@ -113,6 +119,9 @@ class Study:
 
     def check(self) -> CheckReport:
         """List every fault of the cohort at once; write check.csv and check.html."""
+        if self.settings.features is not None:  # a fault in these files should not wait for the extraction
+            for sequence in self.settings.cohort.sequences:
+                sequence_parameters(self.settings.features, sequence)
         with self._run.stage("check"):
             report = check_cohort(self.cohort, jobs=self.settings.jobs)
             report.write(self.run_folder)
@@ -203,11 +212,7 @@ class Study:
                 f"the check found {count} error{'s' if count > 1 else ''}: nothing was run",
                 f"Open check.html in {self.run_folder.name}, mend them, and run again.",
             )
-        settings = portable_settings(self.settings, self.run_folder)
-        settings["output"] = "."
-        write_text(
-            self.run_folder / "study.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        )
+        self._keep_settings()
         tables = self.run_folder / "tables"
         if self.cohort.clinical is not None:
             event = None if self.cohort.outcome is None else "event"
@@ -220,6 +225,19 @@ class Study:
             seed=self.settings.seed,
         )
         self._checked = True
+
+    def _keep_settings(self) -> None:
+        """Copy the settings into the run folder; results of other settings must not stand beside them."""
+        path = self.run_folder / "study.yaml"
+        settings = portable_settings(self.settings, self.run_folder)
+        settings["output"] = "."
+        text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+        before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        now = yaml.safe_load(text)
+        parts = ("seed", "cohort", "features", "models", "validation")
+        if before and any(before.get(part) != now[part] for part in parts):
+            self._run.forget_fit()
+        write_text(path, text)
 
     def _draw_montage(self, features: FeatureTable) -> None:
         """Picture of sample patients, drawn here since the report is made without images."""

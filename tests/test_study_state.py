@@ -12,7 +12,7 @@ import yaml
 
 import radiomics_npc.study as study_module
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError
+from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
 from radiomics_npc.study import Study, _same_extraction
@@ -183,3 +183,29 @@ def test_deleted_tables_are_made_again(again):
     shutil.rmtree(again / "run" / "tables")
     Study(write_study(again)).run()
     assert (again / "run/tables/predictions.csv").exists()
+
+
+def test_stopped_after_the_check_no_old_scores_stand_under_new_settings(again):
+    less = {"folds": 3, "repeats": 1, "inner_folds": 2}
+    Study(write_study(again, validation=less)).extract()
+    assert not (again / "run/tables/cross_validation.json").exists()
+    assert not (again / "run/models/clinical_cox").exists()
+
+
+def test_another_name_alone_keeps_the_fit(again):
+    nomogram = {"model": "clinical_cox", "horizons_months": [36]}
+    Study(write_study(again, nomogram=nomogram, name="renamed")).extract()
+    assert (again / "run/models/clinical_cox/model.json").exists()
+
+
+def test_faulty_feature_settings_are_known_before_the_images_are_read(tmp_path):
+    (tmp_path / "few.yaml").write_text("featureClass: {nothing: null}")
+    (tmp_path / "manifest.csv").write_text("patient_id,sequence,image,mask\n1,t1,a.nii,b.nii\n")
+    study = Study({
+        "output": str(tmp_path / "run"), "models": None, "nomogram": None,
+        "cohort": {"layout": "manifest", "path": str(tmp_path / "manifest.csv"), "sequences": ["t1"],
+                   "clinical": None},
+        "features": {"settings": {"t1": str(tmp_path / "few.yaml")}},
+    })  # fmt: skip
+    with pytest.raises(ConfigError, match=r"few\.yaml"):
+        study.check()

@@ -260,6 +260,10 @@ class BoostedModel(BaseEstimator):
         risk = self.slope_ * self.predict_risk(X)
         return survival_at(self.baseline_, risk, times, last=self.follow_up_months_)
 
+    def predict_interval(self, X: pd.DataFrame, time: float) -> Floats:
+        """Limits of the survival probability, shape (n, 2): NaN, for boosted trees have none."""
+        return np.full((len(X), 2), np.nan)
+
     def importance(self) -> pd.DataFrame:
         """Total gain of each column over all trees, largest first: column, gain, share."""
         check_is_fitted(self, "rounds_")

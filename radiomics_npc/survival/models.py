@@ -243,9 +243,7 @@ class PrognosticModel(BaseEstimator):
 
     def predict_interval(self, X: pd.DataFrame, time: float) -> Floats:
         """95% limits of the survival probability, shape (n, 2); NaN for boosted trees, which have none."""
-        if self.learner == "boosted":
-            return np.full((len(X), 2), np.nan)
-        return self.cox_.predict_interval(self.design(X), time)
+        return self.last_step.predict_interval(self.design(X), time)
 
     def predict_group(self, X: pd.DataFrame) -> pd.Categorical[str]:
         """Risk group by the cut points of training."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.storage import read_table, write_table
+from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.model_file import load_model
 from radiomics_npc.survival.models import PrognosticModel
@@ -25,7 +26,7 @@ def outside_training(model: Any, X: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    model : PrognosticModel or CoxModel
+    model : PrognosticModel, CoxModel or BoostedModel
         Fitted.
     X : DataFrame
 
@@ -42,11 +43,12 @@ def outside_training(model: Any, X: pd.DataFrame) -> pd.DataFrame:
         A column is absent.
     """
     check_rows(X)
-    if isinstance(model, PrognosticModel) and model.learner == "boosted":
-        known = dict(model.boosted_.ranges_)
+    last = model.last_step if isinstance(model, PrognosticModel) else model
+    if isinstance(last, BoostedModel):
+        known = dict(last.ranges_)
         return pd.DataFrame({name: _beyond(X, name, seen) for name, seen in known.items()}, index=X.index)
     found = {}
-    for term in (model.cox_ if isinstance(model, PrognosticModel) else model).terms_:
+    for term in last.terms_:
         if term.name == RAD_SCORE and isinstance(model, PrognosticModel):
             found[term.name] = term.outside(model.rad_score_.transform(X)[RAD_SCORE])
             continue

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.config import ModelSettings
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
+from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.concordance import harrell_c
 from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.external import validate_model
@@ -266,3 +267,16 @@ def test_validation_is_of_the_model_as_it_is(fitted, patients):
         result.harrell.estimate == harrell_c(half, fitted["combined_cox"].predict_risk(X.iloc[:80])).estimate
     )
     assert json.dumps(fitted["combined_cox"].to_dict()) == before
+
+
+def test_bare_trees_predict_and_know_their_range(patients, tmp_path):
+    X, y, *_ = patients
+    columns = X[["N", *[name for name in X.columns if "__" in name][:5]]]
+    save_model(BoostedModel().fit(columns, y), tmp_path, name="trees")
+    model = load_model(tmp_path)
+    new = columns.iloc[:3].copy()
+    new.iloc[0, 1] = 1e6
+    table = predict_frame(model, new, [36])
+    assert table["pfs_36"].isna().tolist() == [True, False, False]
+    assert table["pfs_36_lower"].isna().all()
+    assert validate_model(model, columns, y).to_frame()["estimate"].iloc[0] > 0.5
