@@ -1,1 +1,1 @@
-"""imaging."""
+"""Images and masks: reading, grids, normalization, meshes, checks."""

@@ -1,1 +1,1 @@
-"""nomogram."""
+"""A Cox model as a nomogram: points scale, drawing, the page that calculates."""

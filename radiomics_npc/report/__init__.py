@@ -1,1 +1,1 @@
-"""report."""
+"""What is shown: figures, tables, methods section, model cards, the report page."""
