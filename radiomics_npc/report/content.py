@@ -207,12 +207,17 @@ def write_run_report(folder: Path | str) -> Path:
             for kind in ("svg", "png"):
                 save_figure(figure, folder / "figures" / f"{name}.{kind}")
     for model, table in (content.get("hazard_ratios") or {}).items():
-        write_table(folder / "tables" / f"hazard_ratios_{model}.csv", table)
+        write_table(folder / "tables" / f"hazard_ratios_{model}.csv", _marked(table, content))
     for model, found in (content.get("calibration") or {}).items():
-        write_table(folder / "tables" / f"calibration_{model}.csv", found["table"])
+        write_table(folder / "tables" / f"calibration_{model}.csv", _marked(found["table"], content))
     _write_cards(folder, content)
     write_text(folder / "methods.md", methods_text(content))
     return write_report(content, folder / "report.html")
+
+
+def _marked(table: pd.DataFrame, content: Mapping[str, Any]) -> pd.DataFrame:
+    """A table that says by itself when its patients are simulated."""
+    return table.assign(simulated=True) if content["simulated"] else table
 
 
 def _write_cards(folder: Path, content: Mapping[str, Any]) -> None:

@@ -280,7 +280,8 @@ class BoostedModel(BaseEstimator):
     def _repr_html_(self) -> str:
         if not hasattr(self, "rounds_"):
             return f"<p>{self!r}, not fitted</p>"
-        head = f"<p>Boosted trees: {self.rounds_} trees, {self.n_} patients, {self.events_} events</p>"
+        who = "simulated patients" if getattr(self, "simulated_", False) else "patients"
+        head = f"<p>Boosted trees: {self.rounds_} trees, {self.n_} {who}, {self.events_} events</p>"
         return head + self.importance().head(20).to_html(index=False, float_format="{:.3g}".format)
 
     # -- model file --------------------------------------------------------------------------

@@ -39,6 +39,8 @@ class Calibration:
         95% limits, from Greenwood's variance on the log scale.
     patients : int
         With a prediction.
+    simulated : bool
+        Patients that never lived.
     """
 
     horizon_months: float
@@ -46,6 +48,7 @@ class Calibration:
     observed_expected: float
     observed_expected_interval: tuple[float, float]
     patients: int
+    simulated: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """One row a group."""
@@ -53,8 +56,9 @@ class Calibration:
 
     def _repr_html_(self) -> str:
         low, high = self.observed_expected_interval
+        who = "simulated patients" if self.simulated else "patients"
         head = (
-            f"<p>Calibration at {self.horizon_months:g} months: {self.patients} patients, O/E "
+            f"<p>Calibration at {self.horizon_months:g} months: {self.patients} {who}, O/E "
             f"{self.observed_expected:.2f} (95% CI {low:.2f}-{high:.2f})</p>"
         )
         return head + self.table.to_html(index=False, float_format="{:.3f}".format)

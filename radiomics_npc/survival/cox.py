@@ -8,6 +8,7 @@ Survival Data. Springer 2000, section 10.2 (variance of predicted survival).
 
 from __future__ import annotations
 
+import html
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -233,8 +234,9 @@ class CoxModel(BaseEstimator):
     def _repr_html_(self) -> str:
         if not hasattr(self, "terms_"):
             return f"<p>{self!r}, not fitted</p>"
-        notes = "".join(f"<li>{note}</li>" for note in self.notes_)
-        head = f"<p>Cox model: {self.n_} patients, {self.events_} events</p>"
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes_)
+        who = "simulated patients" if getattr(self, "simulated_", False) else "patients"
+        head = f"<p>Cox model: {self.n_} {who}, {self.events_} events</p>"
         return head + self.summary().to_html(index=False, float_format="{:.3g}".format) + f"<ul>{notes}</ul>"
 
     # -- model file --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ Rubin DB. Multiple Imputation for Nonresponse in Surveys. 1987 (within and betwe
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,7 +132,9 @@ class CrossValidation:
         """Write predictions (parquet and CSV), scores, per_repeat, differences and the design."""
         write_table(folder / "predictions.parquet", self.predictions)
         for name in ("predictions", "scores", "per_repeat", "differences"):
-            write_table(folder / f"{name}.csv", getattr(self, name))
+            table: pd.DataFrame = getattr(self, name)
+            marked = table.assign(simulated=True) if self.outcome.simulated else table
+            write_table(folder / f"{name}.csv", marked)
         write_table(folder / "failed_fits.csv", self.failures)
         write_json(folder / "cross_validation.json", self.design)
 
@@ -144,7 +147,7 @@ class CrossValidation:
 
     def _repr_html_(self) -> str:
         shown = self.scores.to_html(index=False, float_format="{:.3f}".format)
-        notes = "".join(f"<li>{note}</li>" for note in self.notes)
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
         d = self.design
         who = "simulated patients" if self.outcome.simulated else "patients"
         head = f"<p>{d['repeats']} x {d['folds']}-fold cross-validation, {d['patients']} {who}</p>"

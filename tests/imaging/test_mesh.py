@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import vtk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,8 +14,6 @@ from scipy.spatial.distance import pdist
 from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging._triangle_cases import CORNERS, EDGES, TRIANGLES
 from radiomics_npc.imaging.mesh import mesh_geometry
-
-vtk = pytest.importorskip("vtk", reason="vtk is not installed (pip install radiomics-npc[test])")
 
 
 def vtk_surface(array, spacing=(1.0, 1.0, 1.0)):
