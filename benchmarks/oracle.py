@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.config import ModelSettings, read_settings
+from radiomics_npc.config import read_settings
+from radiomics_npc.settings import ModelSettings
 from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.storage import read_table
 from radiomics_npc.study import Study

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from radiomics_npc.config import MODEL_NAMES
+from radiomics_npc.settings import MODEL_NAMES
 from radiomics_npc.storage import write_json
 
 __all__ = ["RunFolder"]

@@ -19,7 +19,7 @@ from radiomics_npc.cohort.baseline import table_one
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.cohort.reading import read_cohort
-from radiomics_npc.config import StudySettings, portable_settings, read_settings
+from radiomics_npc.config import portable_settings, read_settings
 from radiomics_npc.errors import CheckFailedError, CohortError, ConfigError, HorizonError
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.merge import DesignMatrix, design_matrix
@@ -33,6 +33,7 @@ from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
 from radiomics_npc.report.montage import cohort_montage
 from radiomics_npc.run_folder import RunFolder
+from radiomics_npc.settings import StudySettings
 from radiomics_npc.storage import (
     FeatureStore,
     content_key,
@@ -41,10 +42,11 @@ from radiomics_npc.storage import (
     write_table,
     write_text,
 )
-from radiomics_npc.survival.external import Validation, validate_model
+from radiomics_npc.survival.external import Validation, require_same_extraction, validate_model
 from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import PrognosticModel, standard_model
+from radiomics_npc.survival.models import standard_model
 from radiomics_npc.survival.oracle import oracle_scores
+from radiomics_npc.survival.prognostic import PrognosticModel
 from radiomics_npc.survival.validation import CrossValidation, cross_validate
 
 __all__ = ["Study"]
@@ -192,7 +194,7 @@ class Study:
         folder = Path(model_folder)
         model = load_model(folder)
         features = self.extract()
-        _same_extraction(model, features)
+        require_same_extraction(model, features)
         clinical = model.clinical_columns if isinstance(model, PrognosticModel) else model.columns_
         data = design_matrix(self.cohort, features, clinical=clinical)
         with self._run.stage("validate"):
@@ -335,20 +337,3 @@ class Study:
         if self.cohort.simulated and path is not None and (path / "truth.csv").exists():
             horizon = float(result.design["horizon_months"])
             write_table(tables / "oracle.csv", oracle_scores(path, data.y, horizon))
-
-
-def _same_extraction(model: Any, features: FeatureTable | None) -> None:
-    """Refuse features made with other settings than those the model was trained on."""
-    trained = (model.settings_.get("features") or {}).get("sequences")
-    if not getattr(model, "feature_columns", []):
-        return
-    if features is None or trained is None:
-        raise ConfigError("the model needs radiomic features", "Set features in the study of this cohort.")
-    for sequence, recipe in features.settings["sequences"].items():
-        asked = trained.get(sequence, recipe)  # the model takes nothing from a sequence it was not trained on
-        for part in ("pyradiomics", "normalize"):
-            if asked[part] != recipe[part]:
-                raise ConfigError(
-                    f"{sequence} features are extracted with other settings ({part}) than the model's",
-                    "Take the preset and settings of the study that the model comes from.",
-                )

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from radiomics_npc.config import StudySettings, read_settings
+from radiomics_npc.config import read_settings
 from radiomics_npc.errors import ConfigError
+from radiomics_npc.settings import StudySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTCOME = {"time": "m", "unit": "months", "event": "e", "coding": "0/1"}

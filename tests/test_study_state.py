@@ -15,10 +15,11 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
-from radiomics_npc.study import Study, _same_extraction
+from radiomics_npc.study import Study
+from radiomics_npc.survival.external import require_same_extraction
 from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import PrognosticModel
 from radiomics_npc.survival.prediction import predict_table
+from radiomics_npc.survival.prognostic import PrognosticModel
 
 COHORT = {
     "layout": "clinical",
@@ -152,7 +153,7 @@ def test_sequences_the_model_was_not_trained_on_do_not_matter():
     empty = pd.DataFrame()
     recipe = {"pyradiomics": {}, "normalize": "body"}
     features = FeatureTable(empty, empty, empty, {"sequences": {"t1": recipe, "t2": recipe}})
-    _same_extraction(model, features)
+    require_same_extraction(model, features)
 
 
 def test_one_long_follow_up_does_not_set_the_horizon(tmp_path):

@@ -11,8 +11,8 @@ from radiomics_npc.cohort.columns import ColumnReader
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.tables import find_column, plain, read_cells
 from radiomics_npc.cohort.vocabulary import ALIASES, reader_of
-from radiomics_npc.config import ClinicalSettings
 from radiomics_npc.errors import CohortError
+from radiomics_npc.settings import ClinicalSettings
 
 __all__ = ["index_by_patient", "keep_patients", "read_clinical", "type_columns"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.tables import name_patients
 from radiomics_npc.cohort.vocabulary import LEVELS, NOT_GIVEN, Reader, reader_of
-from radiomics_npc.config import ClinicalSettings
+from radiomics_npc.settings import ClinicalSettings
 
 __all__ = ["ColumnReader"]
 

@@ -11,8 +11,8 @@ from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.tables import find_column, name_patients
 from radiomics_npc.cohort.vocabulary import NOT_GIVEN
-from radiomics_npc.config import OutcomeSettings
 from radiomics_npc.errors import CohortError
+from radiomics_npc.settings import OutcomeSettings
 
 __all__ = ["DAYS_PER_MONTH", "read_outcome"]
 

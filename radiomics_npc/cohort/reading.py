@@ -18,8 +18,9 @@ from radiomics_npc.cohort.layouts import find_published, published_folder, read_
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.staging import check_stages
 from radiomics_npc.cohort.tables import name_patients, read_cells
-from radiomics_npc.config import ClinicalSettings, CohortSettings, read_settings
+from radiomics_npc.config import read_settings
 from radiomics_npc.errors import CohortError
+from radiomics_npc.settings import ClinicalSettings, CohortSettings
 
 __all__ = ["match_patients", "read_cohort"]
 

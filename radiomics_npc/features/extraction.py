@@ -14,7 +14,6 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Cohort, ImageFiles
-from radiomics_npc.config import FeatureSettings
 from radiomics_npc.errors import ExtractionError, ImageError, MaskError, RadiomicsNPCError
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import sequence_parameters
@@ -22,6 +21,7 @@ from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
+from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore, content_key, file_digest
 
 __all__ = ["extract_features"]

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from radiomics_npc.config import FeatureSettings, preset_path
+from radiomics_npc.config import preset_path
 from radiomics_npc.errors import ConfigError
+from radiomics_npc.settings import FeatureSettings
 
 #: Filters that PyRadiomics leaves out with no more than a note where a package is not installed.
 _NEEDED = {"LBP2D": "skimage", "LBP3D": "trimesh"}

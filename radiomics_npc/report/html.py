@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from radiomics_npc.nomogram.labels import model_label
-from radiomics_npc.report.methods import limitations, methods_text
+from radiomics_npc.report.limitations import limitations
+from radiomics_npc.report.methods import methods_text
 from radiomics_npc.report.plain import plain
 from radiomics_npc.report.sections import draw_figures, outcome_of, sections_of
 from radiomics_npc.storage import write_json, write_text
@@ -115,7 +116,7 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
         ``methods`` : str
             Markdown; by default :func:`radiomics_npc.report.methods.methods_text`.
         ``limitations`` : list of str
-            By default :func:`radiomics_npc.report.methods.limitations`.
+            By default :func:`radiomics_npc.report.limitations.limitations`.
         ``settings`` : dict
             Of study.yaml, with relative paths.
         ``versions`` : dict

@@ -7,7 +7,7 @@ from typing import Any
 
 from radiomics_npc.nomogram.labels import column_label, model_label, sequence_label
 
-__all__ = ["limitations", "methods_text"]
+__all__ = ["methods_text"]
 
 _REFERENCES = {
     "pyradiomics": "van Griethuysen JJM, et al. Computational radiomics system to decode the radiographic "
@@ -98,11 +98,11 @@ def _variable(column: str) -> str:
     return label if label[1:2].isupper() or label[1:2] in " -" else label[:1].lower() + label[1:]
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _part(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
+def part_of(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
     """A nested part of the content that may be absent or null."""
     part: Any = content
     for key in path:
@@ -111,7 +111,7 @@ def _part(content: Mapping[str, Any], *path: str) -> dict[str, Any]:
 
 
 def _patients(content: Mapping[str, Any]) -> list[str]:
-    flow, outcome = _part(content, "flow"), _part(content, "settings", "cohort", "outcome")
+    flow, outcome = part_of(content, "flow"), part_of(content, "settings", "cohort", "outcome")
     if not flow:
         return []
     who = "simulated patients (they never lived)" if content.get("simulated") else "patients"
@@ -120,7 +120,7 @@ def _patients(content: Mapping[str, Any]) -> list[str]:
     if excluded is not None and len(excluded):
         why = (f"{row.reason} ({row.patients})" for row in excluded.itertuples())
         text += f" Reasons for exclusion: {_and(why)}."
-    name = outcome.get("name") or _part(content, "outcome").get("name") or "progression-free survival"
+    name = outcome.get("name") or part_of(content, "outcome").get("name") or "progression-free survival"
     text += f" The endpoint was {name}"
     if outcome.get("start"):
         text += (
@@ -137,13 +137,13 @@ def _patients(content: Mapping[str, Any]) -> list[str]:
 
 
 def _features(content: Mapping[str, Any], cite: _Citations) -> list[str]:
-    features = _part(content, "features")
+    features = part_of(content, "features")
     if not features:
         return []
-    settings = _part(content, "settings", "features")
+    settings = part_of(content, "settings", "features")
     preset = features.get("preset") or settings.get("preset", "iso1mm")
     normalize = features.get("normalize") or settings.get("normalize", "body")
-    sequences = features.get("sequences") or _part(content, "settings", "cohort").get("sequences") or []
+    sequences = features.get("sequences") or part_of(content, "settings", "cohort").get("sequences") or []
     where = f" on {_and(map(sequence_label, sequences))} images" if sequences else ""
     text = (
         f"{features['number']} features per patient were extracted from the tumor volume{where} with "
@@ -162,8 +162,8 @@ def _features(content: Mapping[str, Any], cite: _Citations) -> list[str]:
 
 
 def _models(content: Mapping[str, Any], cite: _Citations) -> list[str]:
-    settings = _part(content, "settings", "models")
-    models = _part(content, "models")
+    settings = part_of(content, "settings", "models")
+    models = part_of(content, "models")
     if not models:
         return []
     names = list(dict.fromkeys(models["scores"]["model"]))
@@ -206,12 +206,12 @@ def _models(content: Mapping[str, Any], cite: _Citations) -> list[str]:
 
 
 def _validation(content: Mapping[str, Any], cite: _Citations) -> list[str]:
-    design = _part(content, "models", "design")
+    design = part_of(content, "models", "design")
     if not design:
         return []
     horizon = f"{design['horizon_months']:g} months"
     text = (
-        f"Performance was estimated by {_plural(design['repeats'], 'repeat')} of {design['folds']}-fold "
+        f"Performance was estimated by {plural(design['repeats'], 'repeat')} of {design['folds']}-fold "
         "cross-validation stratified by event; everything learnt from data (imputation, merging of "
         "categories, "
         f"selection, tuning, cut points) was learnt anew in every training fold {cite('simon')}. "
@@ -242,7 +242,7 @@ def _validation(content: Mapping[str, Any], cite: _Citations) -> list[str]:
 
 
 def _nomogram(content: Mapping[str, Any], cite: _Citations) -> list[str]:
-    nomogram = _part(content, "nomogram")
+    nomogram = part_of(content, "nomogram")
     if not nomogram:
         return []
     months = _and(f"{month:g}" for month in nomogram["horizons_months"])
@@ -258,11 +258,11 @@ def _nomogram(content: Mapping[str, Any], cite: _Citations) -> list[str]:
 
 
 def _software(content: Mapping[str, Any]) -> list[str]:
-    versions = {name: v for name, v in _part(content, "versions").items() if name not in ("platform",)}
+    versions = {name: v for name, v in part_of(content, "versions").items() if name not in ("platform",)}
     if not versions:
         return []
     text = f"The analysis ran with {_and(f'{name} {version}' for name, version in versions.items())}."
-    seed = _part(content, "settings").get("seed")
+    seed = part_of(content, "settings").get("seed")
     if seed is not None:
         text += f" The random seed was {seed}."
     return ["## Software", text]
@@ -305,59 +305,3 @@ def methods_text(content: Mapping[str, Any]) -> str:
     if cite.keys:
         parts += ["## References", "\n".join(cite.lines())]
     return "\n\n".join(parts) + "\n"
-
-
-def limitations(content: Mapping[str, Any]) -> list[str]:
-    """What a reader should hold against the study, one sentence or two each.
-
-    Parameters
-    ----------
-    content : mapping
-        As :func:`radiomics_npc.report.html.write_report` takes it.
-
-    Returns
-    -------
-    list of str
-    """
-    flow, design = _part(content, "flow"), _part(content, "models", "design")
-    found = []
-    if content.get("simulated"):
-        found.append(
-            "The patients are simulated. The numbers show that the method works on data whose truth is "
-            "known; "
-            "they say nothing about nasopharyngeal carcinoma."
-        )
-    if design:
-        found.append(
-            "Validation is internal: the same patients served for training and testing in turn. Whether the "
-            "models hold in other hospitals is not known from this study."
-        )
-        found.append(
-            "Confidence intervals describe the uncertainty about the patients and, through the variance "
-            "between repeats, part of that about the fitted models; another cohort may change more."
-        )
-    events = int(flow.get("events") or 0)
-    if 0 < events < 100:
-        found.append(
-            f"{_plural(events, 'event')} are few: about 100 are wanted for judging a survival model, and "
-            "small "
-            "differences between models cannot be told from chance."
-        )
-    if content.get("features"):
-        found.append(
-            "Features depend on scanner, sequence parameters and contour. Their stability against a second "
-            "contour was not measured here, and no harmonization between scanners was done."
-        )
-        if _part(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
-            found.append(
-                "Resampling thick slices to 1 mm interpolates most of what lies between slices: texture "
-                "through "
-                "the slices is partly the interpolator's. The preset inplane2d avoids it."
-            )
-    if content.get("nomogram"):
-        found.append(
-            "The nomogram was fitted to all patients after validation; its own performance on new patients "
-            "is "
-            "what cross-validation estimated for the way it was made."
-        )
-    return found

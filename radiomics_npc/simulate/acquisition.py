@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from radiomics_npc.config import SEQUENCES, Sequence
+from radiomics_npc.settings import SEQUENCES, Sequence
 from radiomics_npc.simulate.published import SCANNERS
 
 __all__ = ["COVERAGE_MM", "Series", "draw_series"]

@@ -13,12 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from radiomics_npc._version import __version__
-from radiomics_npc.config import Sequence
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.imaging.mesh import mesh_geometry
 from radiomics_npc.imaging.volume import Mask
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
+from radiomics_npc.settings import Sequence
 from radiomics_npc.simulate.acquisition import Series, draw_series
 from radiomics_npc.simulate.anatomy import Head, build_head
 from radiomics_npc.simulate.clinical import clinical_table, draw_patients, truth_table

@@ -119,7 +119,9 @@ def calibrate(
         events = int((part.event & (part.time_months <= horizon_months)).sum())
         rows.append((len(part), events, values[group == k].mean(), found.survival, found.lower, found.upper))
     table = pd.DataFrame(rows, columns=["patients", "events", "predicted", "observed", "lower", "upper"])
-    return Calibration(horizon_months, table, *_observed_expected(y, values, horizon_months), len(y))
+    return Calibration(
+        horizon_months, table, *_observed_expected(y, values, horizon_months), len(y), y.simulated
+    )
 
 
 def _observed_expected(

@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.errors import CohortError, ConfigError, HorizonError
+from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.survival.calibration import Calibration, calibrate
 from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
 from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.models import PrognosticModel
 from radiomics_npc.survival.prediction import outside_training
+from radiomics_npc.survival.prognostic import PrognosticModel
 
-__all__ = ["Validation", "validate_model"]
+__all__ = ["Validation", "require_same_extraction", "validate_model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,3 +156,33 @@ def _slope(y: Outcome, log_hazard: NDArray[np.float64]) -> tuple[float, float]:
         return float("nan"), float("nan")
     cox = CoxModel().fit(pd.DataFrame({"risk": log_hazard}, index=y.patient_id), y)
     return float(cox.coef_["risk"]), float(np.sqrt(np.diag(cox.covariance_))[0])
+
+
+def require_same_extraction(model: Any, features: FeatureTable | None) -> None:
+    """Refuse features made with other settings than those the model was trained on.
+
+    Parameters
+    ----------
+    model : PrognosticModel, CoxModel or BoostedModel
+        Loaded.
+    features : FeatureTable, optional
+        Of the new cohort.
+
+    Raises
+    ------
+    ConfigError
+        The model needs features and there are none, or other settings made them.
+    """
+    trained = (model.settings_.get("features") or {}).get("sequences")
+    if not getattr(model, "feature_columns", []):
+        return
+    if features is None or trained is None:
+        raise ConfigError("the model needs radiomic features", "Set features in the study of this cohort.")
+    for sequence, recipe in features.settings["sequences"].items():
+        asked = trained.get(sequence, recipe)  # the model takes nothing from a sequence it was not trained on
+        for part in ("pyradiomics", "normalize"):
+            if asked[part] != recipe[part]:
+                raise ConfigError(
+                    f"{sequence} features are extracted with other settings ({part}) than the model's",
+                    "Take the preset and settings of the study that the model comes from.",
+                )

@@ -20,7 +20,7 @@ from radiomics_npc.provenance import software_versions
 from radiomics_npc.storage import write_atomic, write_json
 from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.models import PrognosticModel
+from radiomics_npc.survival.prognostic import PrognosticModel
 
 __all__ = ["SCHEMA_VERSION", "load_model", "save_model"]
 
@@ -136,6 +136,8 @@ def load_model(folder: Path | str) -> Any:
     model.name_, model.simulated_ = content["name"], content["simulated"]
     model.outcome_name_, model.settings_ = content["endpoint"], content["settings"]
     model.versions_ = content["versions"]
+    if kind is PrognosticModel:
+        model.last_step.simulated_ = content["simulated"]  # it shows itself on its own, too
     return model
 
 

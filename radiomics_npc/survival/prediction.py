@@ -15,7 +15,7 @@ from radiomics_npc.storage import read_table, write_table
 from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.model_file import load_model
-from radiomics_npc.survival.models import PrognosticModel
+from radiomics_npc.survival.prognostic import PrognosticModel
 from radiomics_npc.survival.signature import RAD_SCORE
 
 __all__ = ["outside_training", "predict_frame", "predict_table"]

@@ -22,18 +22,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import ConfigError, RadiomicsNPCError
+from radiomics_npc.errors import ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.storage import read_table, write_json, write_table
 from radiomics_npc.survival.calibration import Calibration, calibrate
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.folds import stratified_folds
+from radiomics_npc.survival.fold_fits import FitFold, FoldResult, fold_tasks
 from radiomics_npc.survival.scoring import (
     differences,
     fold_concordances,
@@ -46,8 +44,6 @@ __all__ = ["CrossValidation", "cross_validate"]
 
 
 _FAILURES = ["model", "repeat", "fold", "error", "message", "remedy"]
-# What a fit can fail of because of the data; anything else is a fault of ours and is raised.
-_DATA_FAULTS = (RadiomicsNPCError, ArithmeticError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,65 +150,6 @@ class CrossValidation:
         return head + shown + (f"<ul>{notes}</ul>" if notes else "")
 
 
-@dataclass(frozen=True)
-class _Task:
-    """One training fold: all models are fitted in it."""
-
-    repeat: int
-    fold: int
-    test: NDArray[np.intp]
-    seed: int
-
-    @property
-    def label(self) -> str:
-        return f"repeat {self.repeat + 1}, fold {self.fold + 1}"
-
-
-@dataclass(frozen=True)
-class _FoldResult:
-    label: str
-    predictions: pd.DataFrame
-    failures: list[tuple[Any, ...]]
-
-
-class _FitFold:
-    """Fits every model in a training fold; picklable, so that it can go to another process."""
-
-    def __init__(self, models: Mapping[str, Any], X: pd.DataFrame, y: Outcome, horizon_months: float) -> None:
-        self.models, self.X, self.y, self.horizon_months = dict(models), X, y, horizon_months
-        self.column = pfs_column(horizon_months)
-
-    def __call__(self, task: _Task) -> _FoldResult:
-        train = np.setdiff1d(np.arange(len(self.y)), task.test)
-        parts, failures = [], []
-        for name, model in self.models.items():
-            try:
-                risk, pfs, group = self._one(model, train, task)
-            except _DATA_FAULTS as error:
-                risk = pfs = np.full(len(task.test), np.nan)
-                group = np.full(len(task.test), None)
-                message, remedy = getattr(error, "message", str(error)), getattr(error, "remedy", "")
-                failures.append((name, task.repeat, task.fold, type(error).__name__, message, remedy))
-            parts.append(pd.DataFrame({
-                "patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold,
-                "model": name, "risk": risk, self.column: pfs, "group": np.asarray(group, dtype=object),
-            }))  # fmt: skip
-        return _FoldResult(task.label, pd.concat(parts, ignore_index=True), failures)
-
-    def _one(self, model: Any, train: NDArray[np.intp], task: _Task) -> tuple[Any, Any, Any]:
-        fitted = clone(model)
-        seeds = [key for key in fitted.get_params() if key.split("__")[-1] == "random_state"]
-        fitted.set_params(**dict.fromkeys(seeds, task.seed))
-        fitted.fit(self.X.iloc[train], self.y.take(train))
-        held = self.X.iloc[task.test]
-        if isinstance(fitted, Pipeline):
-            held, fitted = fitted[:-1].transform(held), fitted[-1]
-        risk = np.asarray(fitted.predict_risk(held), dtype=float)
-        pfs = fitted.predict_survival(held, [self.horizon_months])[:, 0]
-        groups = getattr(fitted, "groups_", None)
-        return risk, pfs, groups.predict(risk) if groups is not None else np.full(len(risk), None)
-
-
 def cross_validate(
     models: Mapping[str, Any],
     X: pd.DataFrame,
@@ -291,8 +228,8 @@ def cross_validate(
     check_rows(X, y)
     if not models:
         raise ConfigError("no models to validate")
-    tasks = _tasks(y, folds, repeats, random_state)
-    work = _FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizon_months)
+    tasks = fold_tasks(y, folds, repeats, random_state)
+    work = FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizon_months)
     done = track(map_cases(work, tasks, jobs=jobs, ordered=True), "cross-validation", len(tasks))
     results = list(done)
     predictions = _together(results, list(models))
@@ -334,18 +271,7 @@ def _ready(model: Any, inner_folds: int | None) -> Any:
     return fresh
 
 
-def _tasks(y: Outcome, folds: int, repeats: int, random_state: int) -> list[_Task]:
-    tasks = []
-    for repeat, seed in enumerate(np.random.SeedSequence(random_state).spawn(repeats)):
-        split, *inner = seed.spawn(folds + 1)
-        fold = stratified_folds(y, folds, split)
-        for k in range(folds):
-            number = int(inner[k].generate_state(1)[0])
-            tasks.append(_Task(repeat, k, np.flatnonzero(fold == k), number))
-    return tasks
-
-
-def _together(results: Sequence[_FoldResult], models: Sequence[str]) -> pd.DataFrame:
+def _together(results: Sequence[FoldResult], models: Sequence[str]) -> pd.DataFrame:
     """All predictions, by model, repeat and the order of patients in the folds."""
     table = pd.concat([r.predictions for r in results], ignore_index=True)
     table["model"] = pd.Categorical(table["model"], list(models))

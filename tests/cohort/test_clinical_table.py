@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from radiomics_npc.cohort.clinical import read_clinical
 from radiomics_npc.cohort.tables import read_cells
 from radiomics_npc.cohort.vocabulary import LEVELS, reader_of
-from radiomics_npc.config import ClinicalSettings
 from radiomics_npc.errors import CohortError
+from radiomics_npc.settings import ClinicalSettings
 
 
 @pytest.fixture

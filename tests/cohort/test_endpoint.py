@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from radiomics_npc.cohort.endpoint import read_outcome
-from radiomics_npc.config import OutcomeSettings
+from radiomics_npc.settings import OutcomeSettings
 
 COLUMNS = {"time": "t", "unit": "months", "event": "e", "coding": "0/1"}
 DATES = {"start": "start", "progression": ["local", "death"], "last_seen": "last", "date_format": "%m/%d/%Y"}

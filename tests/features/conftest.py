@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
-from radiomics_npc.config import FeatureSettings
 from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.settings import FeatureSettings
 
 SPACING = (1.1, 1.1, 4.0)
 

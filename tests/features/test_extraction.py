@@ -14,11 +14,12 @@ import pytest
 import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
-from radiomics_npc.config import FeatureSettings, read_settings
+from radiomics_npc.config import read_settings
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.features import extraction
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore, read_table
 
 FILES = ["features.parquet", "features.csv", "diagnostics.csv", "failures.csv", "feature_settings.json"]
@@ -236,7 +237,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
-from radiomics_npc.config import FeatureSettings
+from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.storage import FeatureStore
 

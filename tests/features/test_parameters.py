@@ -2,10 +2,10 @@ import logging
 
 import pytest
 
-from radiomics_npc.config import FeatureSettings
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.features import parameters as parameter_files
 from radiomics_npc.features.parameters import quiet_pyradiomics, read_parameters, sequence_parameters
+from radiomics_npc.settings import FeatureSettings
 
 CLASSES = {"shape", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"}
 

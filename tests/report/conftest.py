@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.config import StudySettings, portable_settings
+from radiomics_npc.config import portable_settings
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.html import report_html
 from radiomics_npc.report.montage import Panel, montage_figure
+from radiomics_npc.settings import StudySettings
 from radiomics_npc.survival.calibration import calibrate
 from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.groups import RiskGroups

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from radiomics_npc.report.methods import limitations, methods_text
+from radiomics_npc.report.limitations import limitations
+from radiomics_npc.report.methods import methods_text
 from radiomics_npc.report.sections import markdown_html
 
 

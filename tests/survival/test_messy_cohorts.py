@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from radiomics_npc.survival.prognostic import PrognosticModel
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.external import validate_model
 from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import PrognosticModel, standard_model
+from radiomics_npc.survival.models import standard_model
 from radiomics_npc.survival.prediction import predict_frame
 
 

@@ -8,8 +8,8 @@ import pytest
 from sklearn.base import clone
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.config import ModelSettings
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
+from radiomics_npc.settings import ModelSettings
 from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.concordance import harrell_c
 from radiomics_npc.survival.cox import CoxModel

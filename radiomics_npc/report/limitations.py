@@ -1,0 +1,66 @@
+"""What a reader should hold against a study, said in its own report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from radiomics_npc.report.methods import part_of, plural
+
+__all__ = ["limitations"]
+
+
+def limitations(content: Mapping[str, Any]) -> list[str]:
+    """What a reader should hold against the study, one sentence or two each.
+
+    Parameters
+    ----------
+    content : mapping
+        As :func:`radiomics_npc.report.html.write_report` takes it.
+
+    Returns
+    -------
+    list of str
+    """
+    flow, design = part_of(content, "flow"), part_of(content, "models", "design")
+    found = []
+    if content.get("simulated"):
+        found.append(
+            "The patients are simulated. The numbers show that the method works on data whose truth is "
+            "known; "
+            "they say nothing about nasopharyngeal carcinoma."
+        )
+    if design:
+        found.append(
+            "Validation is internal: the same patients served for training and testing in turn. Whether the "
+            "models hold in other hospitals is not known from this study."
+        )
+        found.append(
+            "Confidence intervals describe the uncertainty about the patients and, through the variance "
+            "between repeats, part of that about the fitted models; another cohort may change more."
+        )
+    events = int(flow.get("events") or 0)
+    if 0 < events < 100:
+        found.append(
+            f"{plural(events, 'event')} are few: about 100 are wanted for judging a survival model, and "
+            "small "
+            "differences between models cannot be told from chance."
+        )
+    if content.get("features"):
+        found.append(
+            "Features depend on scanner, sequence parameters and contour. Their stability against a second "
+            "contour was not measured here, and no harmonization between scanners was done."
+        )
+        if part_of(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
+            found.append(
+                "Resampling thick slices to 1 mm interpolates most of what lies between slices: texture "
+                "through "
+                "the slices is partly the interpolator's. The preset inplane2d avoids it."
+            )
+    if content.get("nomogram"):
+        found.append(
+            "The nomogram was fitted to all patients after validation; its own performance on new patients "
+            "is "
+            "what cross-validation estimated for the way it was made."
+        )
+    return found

@@ -1,0 +1,185 @@
+"""What a study can be told: every setting with its type, its default and what contradicts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Sequence = Literal["t1", "t2", "ce_t1"]
+SEQUENCES: tuple[Sequence, ...] = ("t1", "t2", "ce_t1")
+
+ModelName = Literal[
+    "clinical_cox",
+    "radiomics_cox",
+    "combined_cox",
+    "clinical_boosted",
+    "radiomics_boosted",
+    "combined_boosted",
+]
+MODEL_NAMES: tuple[ModelName, ...] = (
+    "clinical_cox",
+    "radiomics_cox",
+    "combined_cox",
+    "clinical_boosted",
+    "radiomics_boosted",
+    "combined_boosted",
+)
+
+
+class _Settings(BaseModel):
+    """Base: frozen, unknown keys forbidden, everything described in configs/study.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExtraColumn(_Settings):
+    """A clinical column beyond the standard ones."""
+
+    column: str
+    kind: Literal["number", "factor"] = "factor"
+
+
+class ClinicalSettings(_Settings):
+    """The clinical table: which file, which columns, how values are read."""
+
+    file: Path | None = None
+    sheet: str | int = 0
+    columns: dict[str, str] = Field(default_factory=dict)
+    values: dict[str, dict[str, str | None]] = Field(default_factory=dict)
+    missing: list[str] = Field(default_factory=list)
+    extra: dict[str, ExtraColumn] = Field(default_factory=dict)
+    keep: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class EventStatus(_Settings):
+    """The column beside a progression date that says whether it is an event, and its words."""
+
+    column: str
+    coding: dict[str, Literal[0, 1]]
+
+
+class OutcomeSettings(_Settings):
+    """Time and event: either two columns, or dates from which both are made."""
+
+    name: str = "progression-free survival"
+    time: str | None = None
+    unit: Literal["days", "months", "years"] | None = None
+    event: str | None = None
+    coding: Literal["0/1", "1/2"] | dict[str, Literal[0, 1]] | None = None
+    start: str | None = None
+    progression: list[str] = Field(default_factory=list)
+    confirmed_by: dict[str, EventStatus] = Field(default_factory=dict)
+    last_seen: str | None = None
+    date_format: str = "%Y-%m-%d"
+    censor_at_months: float | None = Field(default=60.0, gt=0)
+    time_zero: Literal["keep", "exclude", "move"] = "keep"
+    time_zero_months: float = Field(default=0.5, gt=0)
+    negative_time: Literal["error", "exclude"] = "error"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> OutcomeSettings:
+        by_columns = self.time is not None or self.event is not None
+        by_dates = self.start is not None
+        if by_columns == by_dates:
+            raise ValueError("give either time, unit, event and coding, or start, progression and last_seen")
+        if by_columns and None in (self.time, self.unit, self.event, self.coding):
+            raise ValueError("time, unit, event and coding belong together: none is guessed")
+        if by_dates and (not self.progression or self.last_seen is None):
+            raise ValueError("start needs progression (date columns) and last_seen")
+        if not set(self.confirmed_by) <= set(self.progression):
+            raise ValueError("confirmed_by names a date column that is not among progression")
+        return self
+
+
+class CohortSettings(_Settings):
+    """Where the patients are and how to read them."""
+
+    layout: Literal["published", "manifest", "clinical"] = "published"
+    path: Path | None = None
+    sequences: list[Sequence] = Field(default_factory=lambda: list(SEQUENCES))
+    on_mismatch: Literal["error", "resample"] = "error"
+    clinical: ClinicalSettings | None = Field(default_factory=ClinicalSettings)
+    outcome: OutcomeSettings | None = None
+
+    @model_validator(mode="after")
+    def _paths(self) -> CohortSettings:
+        if self.layout != "clinical" and self.path is None:
+            raise ValueError(f"layout {self.layout} needs path (the folder, or the manifest CSV)")
+        if self.layout == "clinical" and (self.clinical is None or self.clinical.file is None):
+            raise ValueError("layout clinical needs clinical.file")
+        if len(set(self.sequences)) != len(self.sequences) or not self.sequences:
+            raise ValueError("sequences: name each of t1, t2, ce_t1 at most once, and at least one")
+        return self
+
+
+class FeatureSettings(_Settings):
+    """Extraction of radiomic and morphological features."""
+
+    preset: Literal["iso1mm", "inplane2d", "native"] = "iso1mm"
+    settings: dict[Sequence, Path] = Field(default_factory=dict)
+    normalize: Literal["body", "image", "none"] = "body"
+    morphology: bool = True
+
+
+class ModelSettings(_Settings):
+    """Which models, from which columns."""
+
+    fit: list[ModelName] = Field(default_factory=lambda: list(MODEL_NAMES))
+    clinical: list[str] = Field(default_factory=lambda: ["T", "N", "ebv_dna"])
+    min_category: int = Field(default=10, ge=1)
+    max_correlation: float = Field(default=0.9, gt=0, le=1)
+    risk_groups: Literal["median", "tertiles"] = "tertiles"
+
+
+class ValidationSettings(_Settings):
+    """Repeated stratified nested cross-validation."""
+
+    folds: int = Field(default=5, ge=2)
+    repeats: int = Field(default=10, ge=1)
+    inner_folds: int = Field(default=5, ge=2)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+
+
+class NomogramSettings(_Settings):
+    """Which model is drawn, for which horizons."""
+
+    model: ModelName = "combined_cox"
+    horizons_months: list[float] = Field(default_factory=lambda: [36.0, 60.0])
+
+
+class StudySettings(_Settings):
+    """All of study.yaml. ``features: null`` is a clinical-only study, ``models: null`` extraction only."""
+
+    name: str = "study"
+    output: Path = Path("run")
+    seed: int = 20240101
+    jobs: int = Field(default=0, ge=0)
+    cohort: CohortSettings
+    features: FeatureSettings | None = Field(default_factory=FeatureSettings)
+    models: ModelSettings | None = Field(default_factory=ModelSettings)
+    validation: ValidationSettings = Field(default_factory=ValidationSettings)
+    nomogram: NomogramSettings | None = Field(default_factory=NomogramSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StudySettings:
+        if self.models is not None and self.cohort.outcome is None:
+            raise ValueError("models need cohort.outcome (or set models: null to extract only)")
+        if self.nomogram is not None and self.models is None:
+            raise ValueError("nomogram needs models (set nomogram: null)")
+        if self.nomogram is not None and self.models is not None:
+            if self.nomogram.model not in self.models.fit:
+                raise ValueError(f"nomogram.model {self.nomogram.model} is not among models.fit")
+            if not self.nomogram.model.endswith("_cox"):
+                raise ValueError("nomogram.model must be a Cox model: a boosted one has no points scale")
+        if self.models is not None and self.features is None:
+            needing = [m for m in self.models.fit if not m.startswith("clinical")]
+            if needing:
+                raise ValueError(f"features is null, yet models.fit names {', '.join(needing)}")
+        return self
+
+    @property
+    def clinical_only(self) -> bool:
+        """Whether the study has no images."""
+        return self.features is None
