@@ -178,8 +178,3 @@ class StudySettings(_Settings):
             if needing:
                 raise ValueError(f"features is null, yet models.fit names {', '.join(needing)}")
         return self
-
-    @property
-    def clinical_only(self) -> bool:
-        """Whether the study has no images."""
-        return self.features is None

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -186,11 +186,3 @@ class FeatureStore:
     def put(self, key: str, content: dict[str, Any]) -> None:
         """Store a finished result."""
         write_text(self._path(key), json.dumps(content, ensure_ascii=False))
-
-    def get_or_compute(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return the stored result, else compute and store it; an error stores nothing."""
-        found = self.get(key)
-        if found is None:
-            found = compute()
-            self.put(key, found)
-        return found

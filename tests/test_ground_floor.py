@@ -35,18 +35,6 @@ def test_a_damaged_store_entry_counts_as_absent(tmp_path):
     assert store.get("abcd") == {"x": 0.1 + 0.2}
     (tmp_path / "ab" / "abcd.json").write_text('{"x": 0.')
     assert store.get("abcd") is None
-    assert store.get_or_compute("abcd", lambda: {"x": 1}) == {"x": 1}
-
-
-def test_a_failure_is_never_stored(tmp_path):
-    store = storage.FeatureStore(tmp_path)
-
-    def fail():
-        raise ValueError
-
-    with pytest.raises(ValueError):
-        store.get_or_compute("abcd", fail)
-    assert store.get("abcd") is None
 
 
 def test_folder_digest_depends_on_names_and_contents_only(tmp_path):
