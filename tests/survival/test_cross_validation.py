@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from radiomics_npc.survival.prognostic import PrognosticModel
 from sklearn.pipeline import Pipeline
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -14,6 +13,7 @@ from radiomics_npc.survival.concordance import concordance_difference, harrell_c
 from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.folds import stratified_folds
 from radiomics_npc.survival.models import standard_model
+from radiomics_npc.survival.prognostic import PrognosticModel
 from radiomics_npc.survival.selection import UnivariateFilter
 from radiomics_npc.survival.validation import cross_validate
 

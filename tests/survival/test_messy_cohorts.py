@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from radiomics_npc.survival.prognostic import PrognosticModel
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
@@ -14,6 +13,7 @@ from radiomics_npc.survival.external import validate_model
 from radiomics_npc.survival.model_file import load_model, save_model
 from radiomics_npc.survival.models import standard_model
 from radiomics_npc.survival.prediction import predict_frame
+from radiomics_npc.survival.prognostic import PrognosticModel
 
 
 @pytest.fixture(scope="module")
