@@ -77,7 +77,7 @@ def bench_concordance() -> tuple[float, float]:
     from lifelines.utils import concordance_index
 
     from radiomics_npc.cohort.outcome import Outcome
-    from radiomics_npc.survival.concordance import harrell_c
+    from radiomics_npc.survival.metrics.concordance import harrell_c
 
     rng = np.random.default_rng(1)
     y = Outcome(rng.exponential(40, 2000).round(1), rng.random(2000) < 0.4)

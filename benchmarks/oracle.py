@@ -21,8 +21,8 @@ from radiomics_npc.settings import ModelSettings
 from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.storage import read_table
 from radiomics_npc.study import Study
-from radiomics_npc.survival.models import standard_model
-from radiomics_npc.survival.validation import cross_validate
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.validation.cross_validation import cross_validate
 
 SEED = 20240101
 

@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from radiomics_npc.report.html import write_report
     from radiomics_npc.simulate.cohort import simulate_cohort
     from radiomics_npc.study import Study
-    from radiomics_npc.survival.boosting import BoostedModel
-    from radiomics_npc.survival.cox import CoxModel
-    from radiomics_npc.survival.external import validate_model
-    from radiomics_npc.survival.model_file import load_model, save_model
-    from radiomics_npc.survival.models import standard_model
-    from radiomics_npc.survival.validation import cross_validate
+    from radiomics_npc.survival.models.boosting import BoostedModel
+    from radiomics_npc.survival.models.cox import CoxModel
+    from radiomics_npc.survival.models.model_file import load_model, save_model
+    from radiomics_npc.survival.models.standard import standard_model
+    from radiomics_npc.survival.validation.cross_validation import cross_validate
+    from radiomics_npc.survival.validation.external import validate_model
 
 _HOME = {
-    "BoostedModel": "survival.boosting",
-    "CoxModel": "survival.cox",
+    "BoostedModel": "survival.models.boosting",
+    "CoxModel": "survival.models.cox",
     "Nomogram": "nomogram.nomogram",
     "Outcome": "cohort.outcome",
     "Study": "study",
     "check_cohort": "imaging.checks",
-    "cross_validate": "survival.validation",
+    "cross_validate": "survival.validation.cross_validation",
     "design_matrix": "features.merge",
     "extract_features": "features.extraction",
-    "load_model": "survival.model_file",
+    "load_model": "survival.models.model_file",
     "read_cohort": "cohort.reading",
-    "save_model": "survival.model_file",
+    "save_model": "survival.models.model_file",
     "simulate_cohort": "simulate.cohort",
-    "standard_model": "survival.models",
-    "validate_model": "survival.external",
+    "standard_model": "survival.models.standard",
+    "validate_model": "survival.validation.external",
     "write_report": "report.html",
 }
 

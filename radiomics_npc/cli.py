@@ -168,7 +168,7 @@ def predict(
     horizons: Horizons = None,
 ) -> None:
     """Predict for the patients of a table; values outside the training range give no probability."""
-    from radiomics_npc.survival.prediction import predict_table
+    from radiomics_npc.survival.models.prediction import predict_table
 
     predict_table(model, table, out, horizons_months=horizons or (36.0, 60.0))
     typer.echo(os.path.relpath(out))
@@ -184,7 +184,7 @@ def nomogram(
 ) -> None:
     """Draw the nomogram of a Cox model: svg, pdf, png, table and the interactive page."""
     from radiomics_npc.nomogram.nomogram import Nomogram
-    from radiomics_npc.survival.model_file import load_model
+    from radiomics_npc.survival.models.model_file import load_model
 
     folder = out or Path.cwd()
     drawn = Nomogram.from_model(load_model(model), horizons=horizons or (36.0, 60.0))

@@ -42,12 +42,12 @@ from radiomics_npc.storage import (
     write_table,
     write_text,
 )
-from radiomics_npc.survival.external import Validation, require_same_extraction, validate_model
-from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import standard_model
-from radiomics_npc.survival.oracle import oracle_scores
-from radiomics_npc.survival.prognostic import PrognosticModel
-from radiomics_npc.survival.validation import CrossValidation, cross_validate
+from radiomics_npc.survival.models.model_file import load_model, save_model
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
+from radiomics_npc.survival.validation.external import Validation, require_same_extraction, validate_model
+from radiomics_npc.survival.validation.oracle import oracle_scores
 
 __all__ = ["Study"]
 

@@ -14,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_every_room_is_packaged():
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    rooms = {f"radiomics_npc.{p.parent.name}" for p in (ROOT / "radiomics_npc").glob("*/__init__.py")}
-    assert set(setup["packages"]) == rooms | {"radiomics_npc", "radiomics_npc.configs"}
+    rooms = {
+        ".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "radiomics_npc").rglob("__init__.py")
+    }
+    assert set(setup["packages"]) == rooms | {"radiomics_npc.configs"}
     assert setup["package-dir"] == {"radiomics_npc.configs": "configs"}
 
 

@@ -21,7 +21,7 @@ from radiomics_npc.errors import CheckFailedError, ConfigError
 from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.storage import read_table
 from radiomics_npc.study import Study
-from radiomics_npc.survival.oracle import oracle_scores
+from radiomics_npc.survival.validation.oracle import oracle_scores
 
 pytestmark = pytest.mark.slow
 

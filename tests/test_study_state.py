@@ -16,10 +16,10 @@ from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
 from radiomics_npc.study import Study
-from radiomics_npc.survival.external import require_same_extraction
-from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.prediction import predict_table
-from radiomics_npc.survival.prognostic import PrognosticModel
+from radiomics_npc.survival.models.model_file import load_model, save_model
+from radiomics_npc.survival.models.prediction import predict_table
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.validation.external import require_same_extraction
 
 COHORT = {
     "layout": "clinical",

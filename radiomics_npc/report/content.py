@@ -20,10 +20,10 @@ from radiomics_npc.report.cards import model_card
 from radiomics_npc.report.html import draw_figures, write_report
 from radiomics_npc.report.methods import methods_text
 from radiomics_npc.storage import read_table, write_table, write_text
-from radiomics_npc.survival.kaplan_meier import kaplan_meier, log_rank
-from radiomics_npc.survival.model_file import load_model
-from radiomics_npc.survival.signature import RAD_SCORE
-from radiomics_npc.survival.validation import CrossValidation
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.models.model_file import load_model
+from radiomics_npc.survival.selection.signature import RAD_SCORE
+from radiomics_npc.survival.validation.cross_validation import CrossValidation
 
 __all__ = ["read_run", "write_run_report"]
 

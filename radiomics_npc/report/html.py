@@ -96,7 +96,7 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             failures (DataFrame: patient_id, sequence, message, remedy), settings (dict or YAML).
         ``models`` : dict
             scores, differences, per_repeat, failures (DataFrame), notes, design: those of
-            :class:`radiomics_npc.survival.validation.CrossValidation`; oracle (dict: C of
+            :class:`radiomics_npc.survival.validation.cross_validation.CrossValidation`; oracle (dict: C of
             the true risk by metric).
         ``kaplan_meier`` : dict
             model (str), curves (dict: DataFrame of ``KaplanMeier.to_frame`` by group, low

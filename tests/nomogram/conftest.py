@@ -11,8 +11,8 @@ import pytest
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.nomogram.nomogram import Nomogram
-from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.design import Term
+from radiomics_npc.survival.models.cox import CoxModel
 
 REFERENCE = Path(__file__).parent.parent / "reference" / "r"
 

@@ -11,7 +11,7 @@ import pytest
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.nomogram.nomogram import Nomogram
-from radiomics_npc.survival.prognostic import PrognosticModel
+from radiomics_npc.survival.models.prognostic import PrognosticModel
 
 
 def test_points_of_a_fitted_model_equal_r(model, summary, reference):

@@ -16,10 +16,10 @@ from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.html import report_html
 from radiomics_npc.report.montage import Panel, montage_figure
 from radiomics_npc.settings import StudySettings
-from radiomics_npc.survival.calibration import calibrate
-from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.groups import RiskGroups
-from radiomics_npc.survival.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.metrics.calibration import calibrate
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.groups import RiskGroups
 
 REFERENCE = Path(__file__).parent.parent / "reference" / "r"
 NASTY = "<script>alert('x')</script> & \"quotes\""

@@ -17,7 +17,7 @@ from radiomics_npc.report.figures import (
 )
 from radiomics_npc.report.html import draw_figures
 from radiomics_npc.report.montage import Panel, montage_figure
-from radiomics_npc.survival.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 
 
 def _texts(figure) -> list[str]:

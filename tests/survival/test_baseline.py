@@ -6,7 +6,12 @@ from lifelines import CoxPHFitter
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.baseline import baseline_hazard, event_risk_weights, step_function, survival_at
+from radiomics_npc.survival.estimation.baseline import (
+    baseline_hazard,
+    event_risk_weights,
+    step_function,
+    survival_at,
+)
 
 
 def r_linear_predictor(gbsg, table):

@@ -9,9 +9,9 @@ from sklearn.base import clone
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.calibration import calibrate
-from radiomics_npc.survival.concordance import harrell_c
+from radiomics_npc.survival.metrics.calibration import calibrate
+from radiomics_npc.survival.metrics.concordance import harrell_c
+from radiomics_npc.survival.models.boosting import BoostedModel
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
-from radiomics_npc.survival.concordance import concordance_difference, harrell_c, uno_c
+from radiomics_npc.survival.metrics.concordance import concordance_difference, harrell_c, uno_c
 
 
 def test_harrell_equals_r(gbsg, table, numbers):

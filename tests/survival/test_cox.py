@@ -9,8 +9,8 @@ from sklearn.base import clone
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.design import merge_levels
+from radiomics_npc.survival.models.cox import CoxModel
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from sklearn.pipeline import Pipeline
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
-from radiomics_npc.survival.concordance import concordance_difference, harrell_c, uno_c
-from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.folds import stratified_folds
-from radiomics_npc.survival.models import standard_model
-from radiomics_npc.survival.prognostic import PrognosticModel
-from radiomics_npc.survival.selection import UnivariateFilter
-from radiomics_npc.survival.validation import cross_validate
+from radiomics_npc.survival.metrics.concordance import concordance_difference, harrell_c, uno_c
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.selection.filters import UnivariateFilter
+from radiomics_npc.survival.validation.cross_validation import cross_validate
 
 
 def simple(n: int = 120, seed: int = 0) -> tuple[pd.DataFrame, Outcome]:

@@ -6,9 +6,9 @@ from lifelines import KaplanMeierFitter
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
-from radiomics_npc.survival.calibration import calibrate
-from radiomics_npc.survival.groups import RiskGroups
-from radiomics_npc.survival.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.metrics.calibration import calibrate
+from radiomics_npc.survival.models.groups import RiskGroups
 
 
 def test_tertiles_and_log_rank_equal_r(gbsg, table, numbers):

@@ -8,12 +8,12 @@ import pytest
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.external import validate_model
-from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import standard_model
-from radiomics_npc.survival.prediction import predict_frame
-from radiomics_npc.survival.prognostic import PrognosticModel
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.model_file import load_model, save_model
+from radiomics_npc.survival.models.prediction import predict_frame
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.validation.external import validate_model
 
 
 @pytest.fixture(scope="module")

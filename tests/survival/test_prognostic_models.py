@@ -10,13 +10,13 @@ from sklearn.base import clone
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
 from radiomics_npc.settings import ModelSettings
-from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.concordance import harrell_c
-from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.external import validate_model
-from radiomics_npc.survival.model_file import load_model, save_model
-from radiomics_npc.survival.models import standard_model
-from radiomics_npc.survival.prediction import outside_training, predict_frame
+from radiomics_npc.survival.metrics.concordance import harrell_c
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.model_file import load_model, save_model
+from radiomics_npc.survival.models.prediction import outside_training, predict_frame
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.validation.external import validate_model
 
 NAMES = ModelSettings().fit
 

@@ -11,23 +11,28 @@ from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.concordance import harrell_c
-from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.elastic_net import (
+from radiomics_npc.survival.metrics.concordance import harrell_c
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.selection.elastic_net import (
     Penalty,
     _largest_penalty,
     elastic_net_path,
     fit_elastic_net,
     log_partial_likelihood,
 )
-from radiomics_npc.survival.screening import decorrelate, near_constant, score_tests, screen_features
-from radiomics_npc.survival.selection import (
+from radiomics_npc.survival.selection.filters import (
     CorrelationFilter,
     ElasticNetFilter,
     NearConstantFilter,
     UnivariateFilter,
 )
-from radiomics_npc.survival.signature import RAD_SCORE, RadScore
+from radiomics_npc.survival.selection.screening import (
+    decorrelate,
+    near_constant,
+    score_tests,
+    screen_features,
+)
+from radiomics_npc.survival.selection.signature import RAD_SCORE, RadScore
 
 
 @pytest.fixture(scope="module")

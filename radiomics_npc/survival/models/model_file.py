@@ -18,9 +18,9 @@ import numpy as np
 from radiomics_npc.errors import ModelFileError
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.storage import write_atomic, write_json
-from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.cox import CoxModel
-from radiomics_npc.survival.prognostic import PrognosticModel
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.prognostic import PrognosticModel
 
 __all__ = ["SCHEMA_VERSION", "load_model", "save_model"]
 

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
+from radiomics_npc.survival.metrics.concordance import Concordance, harrell_c, uno_c
 
 __all__ = ["differences", "fold_concordances", "mean_scores", "pfs_column", "scores_per_repeat"]
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.storage import read_table, write_table
-from radiomics_npc.survival.boosting import BoostedModel
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.model_file import load_model
-from radiomics_npc.survival.prognostic import PrognosticModel
-from radiomics_npc.survival.signature import RAD_SCORE
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.model_file import load_model
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.selection.signature import RAD_SCORE
 
 __all__ = ["outside_training", "predict_frame", "predict_table"]
 

@@ -9,7 +9,6 @@ Survival Data. Springer 2000, section 10.2 (variance of predicted survival).
 from __future__ import annotations
 
 import html
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -17,22 +16,24 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import LinAlgWarning
 from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.baseline import baseline_hazard, event_risk_weights, step_function, survival_at
 from radiomics_npc.survival.design import Design, Term, check_rows, encode_terms
+from radiomics_npc.survival.estimation.baseline import (
+    baseline_hazard,
+    event_risk_weights,
+    step_function,
+    survival_at,
+)
+from radiomics_npc.survival.estimation.partial_likelihood import maximize_partial_likelihood
 
 __all__ = ["CoxModel"]
 
 Floats = NDArray[np.float64]
-# Full Newton steps to the last digit: lifelines' own defaults stop 2e-8 short of R.
-_FIT_OPTIONS = {"precision": 1e-12, "r_precision": 1e-14, "step_size": 1.0, "max_steps": 100}
-_LARGEST_COEFFICIENT = 15.0  # log hazard ratio for one SD beyond which a fit has run away
 
 
 class CoxModel(BaseEstimator):
@@ -122,13 +123,13 @@ class CoxModel(BaseEstimator):
         if not columns:
             return np.zeros(0), np.zeros((0, 0))
         try:
-            return _fit_lifelines(matrix, y, self.penalizer_)
+            return maximize_partial_likelihood(matrix, y, self.penalizer_)
         except CohortError as error:
             if self.fallback_penalizer is None:
                 raise
             self.penalizer_ = float(self.fallback_penalizer)
             self.notes_.append(f"ridge penalty {self.penalizer_:g}, because {error.message}")
-            return _fit_lifelines(matrix, y, self.penalizer_)
+            return maximize_partial_likelihood(matrix, y, self.penalizer_)
 
     def _keep(self, design: Design, matrix: Floats, y: Outcome, beta: Floats, covariance: Floats) -> None:
         """Store all that predictions need, and nothing of single patients."""
@@ -295,29 +296,3 @@ def _sum_by(groups: NDArray[np.intp], values: Floats) -> Floats:
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
     result: Floats = np.add.reduceat(values, starts, axis=0)
     return result
-
-
-def _fit_lifelines(matrix: Floats, y: Outcome, penalizer: float) -> tuple[Floats, Floats]:
-    """Coefficients and covariance by lifelines (Efron ties), or a clear error."""
-    from lifelines import CoxPHFitter
-    from lifelines.exceptions import ConvergenceError, ConvergenceWarning
-
-    # Neutral names: lifelines trips over columns that are called like its own.
-    table = pd.DataFrame(matrix, columns=[f"x{k}" for k in range(matrix.shape[1])])
-    table["time_"], table["event_"] = y.time_months, y.event.astype(int)
-    remedy = "Merge sparse levels, drop a column that follows from others, or give a penalizer."
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # lifelines warns of separation before it fits; whether it did happen is judged below.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("error", LinAlgWarning)
-        try:
-            fitter = CoxPHFitter(penalizer=penalizer).fit(table, "time_", "event_", fit_options=_FIT_OPTIONS)
-        except (ConvergenceError, np.linalg.LinAlgError, LinAlgWarning, ValueError):
-            raise CohortError("the Cox fit did not converge", remedy) from None
-    beta = fitter.params_.to_numpy(dtype=float)
-    covariance = fitter.variance_matrix_.to_numpy(dtype=float)
-    sound = np.isfinite(beta).all() and np.isfinite(covariance).all() and (np.diag(covariance) > 0).all()
-    spread = np.abs(beta) * matrix.std(axis=0)
-    if not sound or spread.max() > _LARGEST_COEFFICIENT:
-        raise CohortError("a coefficient of the Cox fit grows without limit (separated data)", remedy)
-    return beta, covariance

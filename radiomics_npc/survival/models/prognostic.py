@@ -18,12 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.boosting import BoostedModel
-from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.groups import RiskGroups
-from radiomics_npc.survival.imputation import SimpleImputation
-from radiomics_npc.survival.signature import RAD_SCORE, RadScore
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.groups import RiskGroups
+from radiomics_npc.survival.preprocessing.imputation import SimpleImputation
+from radiomics_npc.survival.selection.signature import RAD_SCORE, RadScore
 
 __all__ = ["PrognosticModel"]
 
@@ -46,9 +46,9 @@ class PrognosticModel(BaseEstimator):
         the clinical columns and the screened features.
     clinical : sequence of str
     min_category : int
-        See :class:`radiomics_npc.survival.cox.CoxModel`.
+        See :class:`radiomics_npc.survival.models.cox.CoxModel`.
     max_correlation : float
-        See :class:`radiomics_npc.survival.signature.RadScore`.
+        See :class:`radiomics_npc.survival.selection.signature.RadScore`.
     risk_groups : {"tertiles", "median"}
     inner_folds : int
         Folds within the training patients, for tuning and for honest scores.

@@ -22,10 +22,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.baseline import baseline_hazard, survival_at
 from radiomics_npc.survival.design import STAGE_FACTORS, check_rows
+from radiomics_npc.survival.estimation.baseline import baseline_hazard, survival_at
 from radiomics_npc.survival.folds import stratified_folds
-from radiomics_npc.survival.screening import screen_features
+from radiomics_npc.survival.selection.screening import screen_features
 
 __all__ = ["BoostedModel"]
 
@@ -171,7 +171,7 @@ class BoostedModel(BaseEstimator):
 
     def _calibrate(self, y: Outcome, held_out: Floats) -> None:
         """Slope and baseline from risks that their patients had no part in."""
-        from radiomics_npc.survival.cox import CoxModel
+        from radiomics_npc.survival.models.cox import CoxModel
 
         table = pd.DataFrame({"risk": held_out}, index=y.patient_id)
         cox = CoxModel(fallback_penalizer=0.01).fit(table, y)

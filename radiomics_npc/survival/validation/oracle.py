@@ -9,7 +9,7 @@ import pandas as pd
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.storage import read_table
-from radiomics_npc.survival.concordance import harrell_c, uno_c
+from radiomics_npc.survival.metrics.concordance import harrell_c, uno_c
 
 __all__ = ["oracle_scores"]
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
-from radiomics_npc.survival.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 
 __all__ = ["Calibration", "calibrate"]
 

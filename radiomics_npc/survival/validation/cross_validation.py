@@ -29,10 +29,10 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.storage import read_table, write_json, write_table
-from radiomics_npc.survival.calibration import Calibration, calibrate
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.fold_fits import FitFold, FoldResult, fold_tasks
-from radiomics_npc.survival.scoring import (
+from radiomics_npc.survival.metrics.calibration import Calibration, calibrate
+from radiomics_npc.survival.validation.fold_fits import FitFold, FoldResult, fold_tasks
+from radiomics_npc.survival.validation.scoring import (
     differences,
     fold_concordances,
     mean_scores,
@@ -216,7 +216,7 @@ def cross_validate(
 
     Examples
     --------
-    >>> from radiomics_npc.survival.cox import CoxModel
+    >>> from radiomics_npc.survival.models.cox import CoxModel
     >>> random = np.random.default_rng(0)
     >>> X = pd.DataFrame({"age": random.normal(size=80), "noise": random.normal(size=80)})
     >>> y = Outcome(random.exponential(30 * np.exp(-X["age"])), random.random(80) < 0.8, X.index)

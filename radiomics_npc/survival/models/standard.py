@@ -6,7 +6,7 @@ from typing import cast, get_args
 
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.settings import ModelName, ModelSettings
-from radiomics_npc.survival.prognostic import Content, Learner, PrognosticModel
+from radiomics_npc.survival.models.prognostic import Content, Learner, PrognosticModel
 
 __all__ = ["standard_model"]
 

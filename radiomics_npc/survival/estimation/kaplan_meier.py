@@ -18,7 +18,7 @@ from scipy.stats import chi2, norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.baseline import step_function
+from radiomics_npc.survival.estimation.baseline import step_function
 
 __all__ = ["KaplanMeier", "LogRank", "kaplan_meier", "log_rank"]
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import RadiomicsNPCError
 from radiomics_npc.survival.folds import stratified_folds
-from radiomics_npc.survival.scoring import pfs_column
+from radiomics_npc.survival.validation.scoring import pfs_column
 
 __all__ = ["FitFold", "FoldResult", "FoldTask", "fold_tasks"]
 

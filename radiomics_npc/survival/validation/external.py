@@ -20,12 +20,12 @@ from scipy.stats import norm
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.features.table import FeatureTable
-from radiomics_npc.survival.calibration import Calibration, calibrate
-from radiomics_npc.survival.concordance import Concordance, harrell_c, uno_c
-from radiomics_npc.survival.cox import CoxModel
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.prediction import outside_training
-from radiomics_npc.survival.prognostic import PrognosticModel
+from radiomics_npc.survival.metrics.calibration import Calibration, calibrate
+from radiomics_npc.survival.metrics.concordance import Concordance, harrell_c, uno_c
+from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.prediction import outside_training
+from radiomics_npc.survival.models.prognostic import PrognosticModel
 
 __all__ = ["Validation", "require_same_extraction", "validate_model"]
 

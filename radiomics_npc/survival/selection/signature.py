@@ -25,8 +25,8 @@ from sklearn.utils.validation import check_is_fitted
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.elastic_net import Penalty, fit_elastic_net
 from radiomics_npc.survival.folds import stratified_folds
+from radiomics_npc.survival.selection.elastic_net import Penalty, fit_elastic_net
 
 __all__ = ["RAD_SCORE", "RadScore", "feature_matrix"]
 
@@ -45,7 +45,7 @@ class RadScore(TransformerMixin, BaseEstimator):
     max_correlation : float
         Of two features that correlate more, the less associated is dropped.
     l1_ratio, rule : float, {"min", "1se"}
-        As in :class:`radiomics_npc.survival.elastic_net.Penalty`.
+        As in :class:`radiomics_npc.survival.selection.elastic_net.Penalty`.
     inner_folds : int
         For the penalty, and for the scores that ``fit_transform`` gives.
     random_state : int

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.survival.baseline import event_risk_weights
+from radiomics_npc.survival.estimation.baseline import event_risk_weights
 
 __all__ = ["Screen", "decorrelate", "near_constant", "score_tests", "screen_features"]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.folds import stratified_folds
-from radiomics_npc.survival.screening import Screen, screen_features
+from radiomics_npc.survival.selection.screening import Screen, screen_features
 
 __all__ = ["ElasticNet", "Penalty", "elastic_net_path", "fit_elastic_net", "log_partial_likelihood"]
 
@@ -176,7 +176,7 @@ def fit_elastic_net(
     y : Outcome
     penalty : Penalty
     max_features, max_correlation
-        As in :func:`radiomics_npc.survival.screening.screen_features`.
+        As in :func:`radiomics_npc.survival.selection.screening.screen_features`.
     random_state : int or SeedSequence
 
     Returns

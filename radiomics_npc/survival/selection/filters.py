@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.elastic_net import Penalty, fit_elastic_net
-from radiomics_npc.survival.screening import decorrelate, near_constant, screen_features
-from radiomics_npc.survival.signature import feature_matrix
+from radiomics_npc.survival.selection.elastic_net import Penalty, fit_elastic_net
+from radiomics_npc.survival.selection.screening import decorrelate, near_constant, screen_features
+from radiomics_npc.survival.selection.signature import feature_matrix
 
 __all__ = ["CorrelationFilter", "ElasticNetFilter", "NearConstantFilter", "UnivariateFilter"]
 
@@ -168,7 +168,7 @@ class ElasticNetFilter(_Filter):
     Parameters
     ----------
     l1_ratio, rule, inner_folds
-        As in :class:`radiomics_npc.survival.elastic_net.Penalty`.
+        As in :class:`radiomics_npc.survival.selection.elastic_net.Penalty`.
     random_state : int
 
     Attributes

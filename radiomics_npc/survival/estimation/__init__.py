@@ -1,0 +1,1 @@
+"""What an outcome says without predictors: Kaplan-Meier, baseline hazards, competing risks."""

@@ -1,0 +1,1 @@
+"""Survival models, what they predict, and their files."""

@@ -1,0 +1,1 @@
+"""Steps before selection, fitted in the training fold: missing values, centers."""

@@ -1,0 +1,1 @@
+"""Choosing features in the training fold, and the signature made of them."""

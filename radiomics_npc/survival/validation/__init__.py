@@ -1,0 +1,1 @@
+"""Designs that say how a model will do on patients it has not seen."""
