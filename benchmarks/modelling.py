@@ -2,15 +2,15 @@
 
     python -m benchmarks.modelling [--repeats 10] [--jobs 2]
 
-Ours runs whole. The peers run a part, in one process, and are scaled to the whole design and to the same number
-of processes as if they scaled perfectly; how much was measured stands in the table. Each runs in an
-interpreter of its own, whose memory (with its children's) is sampled.
+Ours runs whole. The peers run a part, in one process, and are scaled to the whole design and to as many
+processes as if they scaled perfectly; how much was measured stands in the table. Each runs in an interpreter
+of its own, whose memory (with its children's) is sampled.
 
 The design is that of ``radiomics_cox`` and ``radiomics_boosted``: in every outer training fold a univariate
 screen, an elastic net tuned on 5 inner folds, and scores of 5 signatures that have not seen the patient;
 boosted trees with the number of rounds from 5 inner folds. The lifelines loop is that Cox design, feature by
-feature and penalty by penalty (there are no trees in lifelines). With scikit-survival the elastic net takes all
-features, without a screen, and gradient boosting is tuned by staged predictions.
+feature and penalty by penalty (there are no trees in lifelines). With scikit-survival the elastic net takes
+all features, without a screen, and gradient boosting is tuned by staged predictions.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def lifelines_cox(_model: str, repeats: int, jobs: int) -> dict[str, float]:
 
 
 def sksurv_cox(_model: str, repeats: int, jobs: int) -> dict[str, float]:
-    """One outer training fold: a tuned path over all features, and one in each of its inner training folds."""
+    """One outer training fold: a tuned path over all features, there and in each inner training fold."""
     X, y = patients()
     train = np.arange(PATIENTS) % FOLDS != 0
     values, outcome = X.to_numpy()[train], y.to_structured()[train]
