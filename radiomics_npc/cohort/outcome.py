@@ -31,6 +31,9 @@ class Outcome:
         The endpoint, as shown in figures.
     simulated : bool
         Patients that never lived: models fitted to them, and all that is shown of them, say so.
+    source : index of str, shape (n,), optional
+        In a bootstrap sample the patient each row is a copy of, so that folds keep copies
+        together; None where every row is a patient of its own.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Outcome:
     patient_id: Any = None
     name: str = "progression-free survival"
     simulated: bool = False
+    source: Any = None
 
     def __post_init__(self) -> None:
         time = np.asarray(self.time_months, dtype=float)
@@ -74,6 +78,10 @@ class Outcome:
         object.__setattr__(self, "time_months", time)
         object.__setattr__(self, "event", raw.astype(bool))
         object.__setattr__(self, "patient_id", index)
+        if self.source is not None:
+            if len(self.source) != len(time):
+                raise CohortError("source must name one patient for each outcome")
+            object.__setattr__(self, "source", pd.Index([str(i) for i in self.source]))
 
     @classmethod
     def from_frame(cls, table: pd.DataFrame, *, time: str = "time_months", event: str = "event") -> Outcome:
@@ -84,12 +92,17 @@ class Outcome:
         return len(self.time_months)
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> Outcome:
-        """Patients by position or boolean mask. Repeats (a bootstrap sample) get new identifiers."""
+        """Patients by position or boolean mask.
+
+        Repeats (a bootstrap sample) get new identifiers, and ``source`` keeps the old ones.
+        """
         rows = np.asarray(rows)
         ids = self.patient_id[rows]
+        source = None if self.source is None else self.source[rows]
         if ids.has_duplicates:
+            source = ids if source is None else source
             ids = pd.RangeIndex(len(ids)).astype(str)
-        return Outcome(self.time_months[rows], self.event[rows], ids, self.name, self.simulated)
+        return Outcome(self.time_months[rows], self.event[rows], ids, self.name, self.simulated, source)
 
     def loc(self, patient_id: Sequence[str] | pd.Index[str]) -> Outcome:
         """Patients by identifier, in the order given."""
