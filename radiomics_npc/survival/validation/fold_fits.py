@@ -14,28 +14,46 @@ from sklearn.pipeline import Pipeline
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import RadiomicsNPCError
-from radiomics_npc.survival.folds import stratified_folds
 from radiomics_npc.survival.validation.scoring import pfs_column
 
-__all__ = ["FitFold", "FoldResult", "FoldTask", "fold_tasks"]
+__all__ = ["DATA_FAULTS", "FitFold", "FoldResult", "FoldTask", "fit_copy", "last_step"]
 
 # What a fit can fail of because of the data; anything else is a fault of ours and is raised.
-_DATA_FAULTS = (RadiomicsNPCError, ArithmeticError, np.linalg.LinAlgError)
+DATA_FAULTS = (RadiomicsNPCError, ArithmeticError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
 class FoldTask:
-    """One training fold: all models are fitted in it."""
+    """One training fold: all models are fitted in it.
+
+    Parameters
+    ----------
+    repeat, fold : int
+    test : array of int
+        Positions of the patients held out.
+    seed : int
+    train : array of int, optional
+        Positions of the patients trained on; by default all others.
+    name : str
+        Of the center or period held out.
+    """
 
     repeat: int
     fold: int
     test: NDArray[np.intp]
     seed: int
+    train: NDArray[np.intp] | None = None
+    name: str = ""
 
     @property
     def label(self) -> str:
         """Shown by the progress bar."""
-        return f"repeat {self.repeat + 1}, fold {self.fold + 1}"
+        return self.name or f"repeat {self.repeat + 1}, fold {self.fold + 1}"
+
+    def training(self, patients: int) -> NDArray[np.intp]:
+        """Positions of the patients trained on, none of whom is held out."""
+        everyone = np.arange(patients) if self.train is None else self.train
+        return np.setdiff1d(everyone, self.test)
 
 
 @dataclass(frozen=True)
@@ -56,12 +74,12 @@ class FitFold:
 
     def __call__(self, task: FoldTask) -> FoldResult:
         """Fit every model to the patients of the other folds; a fault of the data is listed, not raised."""
-        train = np.setdiff1d(np.arange(len(self.y)), task.test)
+        train = task.training(len(self.y))
         parts, failures = [], []
         for name, model in self.models.items():
             try:
                 risk, pfs, group = self._one(model, train, task)
-            except _DATA_FAULTS as error:
+            except DATA_FAULTS as error:
                 risk = pfs = np.full(len(task.test), np.nan)
                 group = np.full(len(task.test), None)
                 message, remedy = getattr(error, "message", str(error)), getattr(error, "remedy", "")
@@ -73,26 +91,24 @@ class FitFold:
         return FoldResult(task.label, pd.concat(parts, ignore_index=True), failures)
 
     def _one(self, model: Any, train: NDArray[np.intp], task: FoldTask) -> tuple[Any, Any, Any]:
-        fitted = clone(model)
-        seeds = [key for key in fitted.get_params() if key.split("__")[-1] == "random_state"]
-        fitted.set_params(**dict.fromkeys(seeds, task.seed))
-        fitted.fit(self.X.iloc[train], self.y.take(train))
-        held = self.X.iloc[task.test]
-        if isinstance(fitted, Pipeline):
-            held, fitted = fitted[:-1].transform(held), fitted[-1]
-        risk = np.asarray(fitted.predict_risk(held), dtype=float)
-        pfs = fitted.predict_survival(held, [self.horizon_months])[:, 0]
-        groups = getattr(fitted, "groups_", None)
+        fitted = fit_copy(model, self.X.iloc[train], self.y.take(train), task.seed)
+        last, held = last_step(fitted, self.X.iloc[task.test])
+        risk = np.asarray(last.predict_risk(held), dtype=float)
+        pfs = last.predict_survival(held, [self.horizon_months])[:, 0]
+        groups = getattr(last, "groups_", None)
         return risk, pfs, groups.predict(risk) if groups is not None else np.full(len(risk), None)
 
 
-def fold_tasks(y: Outcome, folds: int, repeats: int, random_state: int) -> list[FoldTask]:
-    """Folds of every repeat, each with a seed of its own: the same for any number of processes."""
-    tasks = []
-    for repeat, seed in enumerate(np.random.SeedSequence(random_state).spawn(repeats)):
-        split, *inner = seed.spawn(folds + 1)
-        fold = stratified_folds(y, folds, split)
-        for k in range(folds):
-            number = int(inner[k].generate_state(1)[0])
-            tasks.append(FoldTask(repeat, k, np.flatnonzero(fold == k), number))
-    return tasks
+def fit_copy(model: Any, X: pd.DataFrame, y: Outcome, seed: int) -> Any:
+    """Fit an unfitted copy: whatever the model had learnt before is gone; all its seeds follow from one."""
+    fitted = clone(model)
+    seeds = [key for key in fitted.get_params() if key.split("__")[-1] == "random_state"]
+    fitted.set_params(**dict.fromkeys(seeds, seed))
+    return fitted.fit(X, y)
+
+
+def last_step(fitted: Any, X: pd.DataFrame) -> tuple[Any, pd.DataFrame]:
+    """The estimator that predicts and what it sees of the patients, of a model or a Pipeline."""
+    if isinstance(fitted, Pipeline):
+        return fitted[-1], fitted[:-1].transform(X)
+    return fitted, X
