@@ -60,6 +60,29 @@ class EventStatus(_Settings):
     coding: dict[str, Literal[0, 1]]
 
 
+class EndpointSettings(_Settings):
+    """A further endpoint: its own two columns, or dates that count as its event and that compete with it."""
+
+    name: str | None = None
+    time: str | None = None
+    unit: Literal["days", "months", "years"] | None = None
+    event: str | None = None
+    coding: Literal["0/1", "1/2", "0/1/2"] | dict[str, Literal[0, 1, 2]] | None = None
+    events: list[str] = Field(default_factory=list)
+    competing: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> EndpointSettings:
+        by_columns = self.time is not None or self.event is not None
+        if by_columns == bool(self.events):
+            raise ValueError("give either time and event, or events (date columns)")
+        if by_columns and (None in (self.time, self.event) or self.competing):
+            raise ValueError("time and event belong together; competing names date columns (or code it 2)")
+        if set(self.events) & set(self.competing):
+            raise ValueError("a date column cannot be both among events and competing")
+        return self
+
+
 class OutcomeSettings(_Settings):
     """Time and event: either two columns, or dates from which both are made."""
 
@@ -77,6 +100,7 @@ class OutcomeSettings(_Settings):
     time_zero: Literal["keep", "exclude", "move"] = "keep"
     time_zero_months: float = Field(default=0.5, gt=0)
     negative_time: Literal["error", "exclude"] = "error"
+    endpoints: dict[str, EndpointSettings] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_way(self) -> OutcomeSettings:
@@ -88,8 +112,17 @@ class OutcomeSettings(_Settings):
             raise ValueError("time, unit, event and coding belong together: none is guessed")
         if by_dates and (not self.progression or self.last_seen is None):
             raise ValueError("start needs progression (date columns) and last_seen")
-        if not set(self.confirmed_by) <= set(self.progression):
-            raise ValueError("confirmed_by names a date column that is not among progression")
+        dates = {column for e in self.endpoints.values() for column in (*e.events, *e.competing)}
+        if not set(self.confirmed_by) <= {*self.progression, *dates}:
+            raise ValueError("confirmed_by names a date column that is not among progression or endpoints")
+        for name, endpoint in self.endpoints.items():
+            if endpoint.events and not by_dates:
+                raise ValueError(f"endpoint {name} is made from dates: that needs start and last_seen")
+            if endpoint.time is not None and None in (
+                endpoint.unit or self.unit,
+                endpoint.coding or self.coding,
+            ):
+                raise ValueError(f"endpoint {name} needs unit and coding: none is guessed")
         return self
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.outcome import Outcome
 
@@ -64,6 +65,8 @@ class Cohort:
         Patients that never lived; every result shown says so.
     excluded : tuple of (patient_id, reason)
         Patients who were read but cannot or must not be analyzed.
+    endpoints : mapping of str to CompetingOutcome
+        Further endpoints of the same patients, by their names in the study.
     """
 
     cases: tuple[Case, ...]
@@ -74,6 +77,12 @@ class Cohort:
     on_mismatch: str = "error"
     simulated: bool = False
     excluded: tuple[tuple[str, str], ...] = ()
+    endpoints: Mapping[str, CompetingOutcome] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """The further endpoints as outcomes, competing events censored when they happen."""
+        return {name: endpoint.cause_specific(1) for name, endpoint in self.endpoints.items()}
 
     @property
     def patient_ids(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,13 @@ from radiomics_npc.cohort.vocabulary import NOT_GIVEN
 from radiomics_npc.errors import CohortError
 from radiomics_npc.settings import OutcomeSettings
 
-__all__ = ["DAYS_PER_MONTH", "read_outcome"]
+__all__ = ["DAYS_PER_MONTH", "read_events", "read_outcome"]
 
 #: Mean length of a month: 365.25 / 12.
 DAYS_PER_MONTH = 30.4375
 
 _MONTHS = {"days": 1 / DAYS_PER_MONTH, "months": 1.0, "years": 12.0}
-_CODINGS = {"0/1": {"0": 0, "1": 1}, "1/2": {"1": 0, "2": 1}}
+_CODINGS = {"0/1": {"0": 0, "1": 1}, "1/2": {"1": 0, "2": 1}, "0/1/2": {"0": 0, "1": 1, "2": 2}}
 # nobody is followed for longer than this; a time beyond it is in another unit
 _LONGEST_MONTHS = 50 * 12
 
@@ -62,14 +62,59 @@ def read_outcome(
     001                12.0   True
     002                60.0  False
     """
-    absent = NOT_GIVEN | {word.casefold().strip() for word in missing}
-    blanked = table.mask(table.map(lambda text: text.casefold() in absent), "")
     try:
-        read = _from_dates if settings.start is not None else _from_columns
-        raw, findings = read(blanked, settings)
+        raw, findings = read_events(table, settings, missing)
     except CohortError as error:
         return None, [Finding.error(f"outcome: {error.message}", error.remedy)]
-    return _usable(raw, settings, findings), findings
+    outcome = Outcome(
+        raw["time"].to_numpy(float), raw["event"].to_numpy(float), pd.Index(raw.index), settings.name
+    )
+    return outcome, findings
+
+
+def read_events(
+    table: pd.DataFrame,
+    settings: OutcomeSettings,
+    missing: tuple[str, ...] = (),
+    competing: Sequence[str] = (),
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """Read time in months and the first event of the patients with a usable outcome.
+
+    Parameters
+    ----------
+    table, settings, missing
+        See :func:`read_outcome`.
+    competing : sequence of str
+        Date columns of events after which the one of interest is no longer looked for.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``time`` and ``event`` (0 censored, 1 the event, 2 a competing one), by
+        patient_id. On one and the same day the event of interest counts.
+    list of Finding
+
+    Raises
+    ------
+    CohortError
+        A column is absent.
+
+    Examples
+    --------
+    >>> dates = {"start": "2020-01-01", "last": "2022-01-01", "relapse": "", "death": "2021-01-01"}
+    >>> rules = OutcomeSettings(start="start", progression=["relapse"], last_seen="last")
+    >>> read_events(pd.DataFrame([dates]), rules, competing=["death"])[0].round(1)
+       time  event
+    0  12.0    2.0
+    """
+    absent = NOT_GIVEN | {word.casefold().strip() for word in missing}
+    blanked = table.mask(table.map(lambda text: text.casefold() in absent), "")
+    if settings.start is not None:
+        raw, findings = _from_dates(blanked, settings, competing)
+    else:
+        raw, findings = _from_columns(blanked, settings)
+    raw = _usable(raw, settings, findings)
+    return _censored(raw, settings, findings)[["time", "event"]], findings
 
 
 def _many(patients: list[str]) -> str:
@@ -145,7 +190,9 @@ def _dates(table: pd.DataFrame, column: str, settings: OutcomeSettings) -> tuple
     return dates, _odd_values(cells, dates.isna() & (cells != ""), column, "no date", remedy)
 
 
-def _from_dates(table: pd.DataFrame, settings: OutcomeSettings) -> tuple[pd.DataFrame, list[Finding]]:
+def _from_dates(
+    table: pd.DataFrame, settings: OutcomeSettings, competing: Sequence[str]
+) -> tuple[pd.DataFrame, list[Finding]]:
     # OutcomeSettings has seen to it that both are there
     start_column = find_column(table.columns, str(settings.start))
     last_column = find_column(table.columns, str(settings.last_seen))
@@ -153,7 +200,7 @@ def _from_dates(table: pd.DataFrame, settings: OutcomeSettings) -> tuple[pd.Data
     last, faults = _dates(table, last_column, settings)
     findings += faults
     events = pd.DataFrame(index=table.index)
-    for wanted in settings.progression:
+    for wanted in (*settings.progression, *competing):
         column = find_column(table.columns, wanted)
         events[column], faults = _dates(table, column, settings)
         findings += faults
@@ -164,6 +211,7 @@ def _from_dates(table: pd.DataFrame, settings: OutcomeSettings) -> tuple[pd.Data
             findings += faults
     first = events.min(axis=1)
     event = first.notna()
+    of_interest = events.iloc[:, : len(settings.progression)].min(axis=1) == first
     for patient in table.index[event & (first > last)]:
         days = (first[patient] - last[patient]).days
         findings.append(
@@ -177,7 +225,8 @@ def _from_dates(table: pd.DataFrame, settings: OutcomeSettings) -> tuple[pd.Data
     origin = events.eq(first, axis=0).idxmax(axis=1).where(event, last_column)
     time = (first.where(event, last) - start).dt.days / DAYS_PER_MONTH
     origin = origin + " against " + start_column
-    return pd.DataFrame({"time": time, "event": event.astype(float), "origin": origin}), findings
+    cause = event * (2.0 - of_interest)
+    return pd.DataFrame({"time": time, "event": cause, "origin": origin}), findings
 
 
 def _confirmed(
@@ -221,8 +270,8 @@ def _confirmed(
     return status == 1, findings
 
 
-def _usable(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Finding]) -> Outcome:
-    """Apply the rules for missing, negative and zero times, then censor; ``findings`` is added to."""
+def _usable(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Finding]) -> pd.DataFrame:
+    """Apply the rules for missing, negative and zero times; ``findings`` is added to."""
     known = raw["time"].notna() & raw["event"].notna()
     if not known.all():
         who = [str(p) for p in raw.index[~known]]
@@ -230,21 +279,25 @@ def _usable(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Finding
         findings.append(Finding.warning(problem, "Complete time and event.", where="outcome"))
     raw = raw[known]
     raw = raw[~_negative(raw, settings, findings)]
-    raw = _at_zero(raw, settings, findings)
-    outcome = Outcome(
-        raw["time"].to_numpy(float), raw["event"].to_numpy(float), pd.Index(raw.index), settings.name
-    )
-    if len(outcome) and outcome.time_months.max() > _LONGEST_MONTHS:
-        problem = f"the longest follow-up is {outcome.time_months.max() / 12:.0f} years"
+    return _at_zero(raw, settings, findings)
+
+
+def _censored(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Finding]) -> pd.DataFrame:
+    """Censor at ``censor_at_months``, and count the events before and after."""
+    if len(raw) and raw["time"].max() > _LONGEST_MONTHS:
+        problem = f"the longest follow-up is {raw['time'].max() / 12:.0f} years"
         findings.append(Finding.warning(problem, "Check outcome.unit.", where=settings.time or ""))
-    events = int(outcome.event.sum())
-    summary = f"{settings.name}: {len(outcome)} patients, {events} events in all"
-    if settings.censor_at_months is not None:
-        outcome = outcome.censor_at(settings.censor_at_months)
-        within = int(outcome.event.sum())
-        summary += f", {within} within {settings.censor_at_months:g} months (censored there)"
+    competing = int((raw["event"] == 2).sum())
+    summary = f"{settings.name}: {len(raw)} patients, {int((raw['event'] == 1).sum())} events in all"
+    summary += f" and {competing} competing" if competing else ""
+    end = settings.censor_at_months
+    if end is not None:
+        late = raw["time"] > end
+        raw = raw.assign(time=raw["time"].mask(late, end), event=raw["event"].mask(late, 0.0))
+        within = int((raw["event"] == 1).sum())
+        summary += f", {within} within {end:g} months (censored there)"
     findings.append(Finding.info(summary, where="outcome"))
-    return outcome
+    return raw
 
 
 def _negative(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Finding]) -> pd.Series:
@@ -265,7 +318,7 @@ def _at_zero(raw: pd.DataFrame, settings: OutcomeSettings, findings: list[Findin
     moved = f"moved to {settings.time_zero_months:g} months"
     done = {"keep": "kept", "exclude": "left out", "move": moved}[settings.time_zero]
     for patient, row in raw[zero].iterrows():
-        kind = "event" if row["event"] == 1 else "last seen"
+        kind = "event" if row["event"] > 0 else "last seen"
         problem = f"{kind} at time 0; {done} (outcome.time_zero: {settings.time_zero})"
         remedy = "Check the record."
         findings.append(

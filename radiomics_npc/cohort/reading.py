@@ -12,7 +12,9 @@ import pandas as pd
 
 from radiomics_npc.cohort.cases import Case, Cohort
 from radiomics_npc.cohort.clinical import index_by_patient, keep_patients, type_columns
+from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.cohort.endpoint import read_outcome
+from radiomics_npc.cohort.endpoints import read_endpoints
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.layouts import find_published, published_folder, read_manifest
 from radiomics_npc.cohort.outcome import Outcome
@@ -89,6 +91,7 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     rule = ", ".join(f"{name} {' or '.join(values)}" for name, values in clinical.keep.items())
     excluded = [(str(who), f"only {rule} is kept") for who in typed.index if who in gone]
     outcome = None
+    endpoints: dict[str, CompetingOutcome] = {}
     if settings.outcome is not None:
         outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
         findings += faults
@@ -98,10 +101,14 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
         why = {fault.patient_id: fault.problem for fault in faults}
         without = kept.index.difference([] if outcome is None else list(outcome.patient_id))
         excluded += [(str(who), why.get(who, "no usable outcome")) for who in without]
+        words = tuple(clinical.missing)
+        endpoints, faults = read_endpoints(raw.loc[kept.index], settings.outcome, words, said=faults)
+        findings += faults
     cohort = _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
     if outcome is not None:
         outcome = replace(outcome, simulated=cohort.simulated)
-    return replace(cohort, outcome=outcome, excluded=tuple(excluded))
+    endpoints = {name: replace(y, simulated=cohort.simulated) for name, y in endpoints.items()}
+    return replace(cohort, outcome=outcome, excluded=tuple(excluded), endpoints=endpoints)
 
 
 def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSettings:
