@@ -33,7 +33,7 @@ from radiomics_npc.storage import read_table, write_json, write_table
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.metrics.calibration import Calibration, calibrate
 from radiomics_npc.survival.validation.designs import RepeatedFolds, SplitDesign
-from radiomics_npc.survival.validation.fold_fits import FitFold, FoldResult, FoldTask
+from radiomics_npc.survival.validation.fold_fits import FitFold, FoldResult
 from radiomics_npc.survival.validation.scoring import (
     differences,
     each_fold,
@@ -245,7 +245,8 @@ def cross_validate(
         raise ConfigError("no models to validate")
     design = RepeatedFolds(folds, repeats) if design is None else design
     tasks = design.tasks(y, random_state)
-    horizon = supported_horizon(y, tasks, horizon_months)
+    reached = min(float(y.time_months[task.training(len(y))].max(initial=0.0)) for task in tasks)
+    horizon = supported_horizon(horizon_months, reached)
     work = FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizon)
     done = track(map_cases(work, tasks, jobs=jobs, ordered=True), "cross-validation", len(tasks))
     results = list(done)
@@ -259,18 +260,15 @@ def cross_validate(
     return _score(predictions, failures, y, described)
 
 
-def supported_horizon(y: Outcome, tasks: Sequence[FoldTask], horizon_months: float) -> float:
-    """The horizon, or the last whole month to which every training fold is followed.
+def supported_horizon(asked: float, reached: float) -> float:
+    """The horizon asked for, or the last whole month that the follow-up reaches.
 
     Examples
     --------
-    >>> y = Outcome([10, 20.5, 70, 70, 70], [1, 1, 0, 0, 0])
-    >>> tasks = [FoldTask(0, 0, np.array([0, 1]), 0), FoldTask(0, 1, np.array([2, 3, 4]), 0)]
-    >>> supported_horizon(y, tasks, 60.0), supported_horizon(y, tasks, 12.0)
-    (20.0, 12.0)
+    >>> supported_horizon(60.0, 71.3), supported_horizon(60.0, 57.8), supported_horizon(60.0, 0.5)
+    (60.0, 57.0, 0.5)
     """
-    reached = min((float(y.time_months[task.training(len(y))].max()) for task in tasks), default=np.inf)
-    return float(horizon_months if reached >= horizon_months else math.floor(reached) or reached)
+    return float(asked if reached >= asked else math.floor(reached) or reached)
 
 
 def _score(

@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 INDEXES = ("harrell_c", "dxy", "r2", "slope", "d", "u", "q", "g")
 
 
-def risk_indexes(y: Outcome, log_hazard: ArrayLike) -> dict[str, float]:
+def risk_indexes(y: Outcome, log_hazard: ArrayLike, *, own: bool = False) -> dict[str, float]:
     """Discrimination and calibration of a log hazard on some patients.
 
     Parameters
@@ -33,6 +33,8 @@ def risk_indexes(y: Outcome, log_hazard: ArrayLike) -> dict[str, float]:
     y : Outcome
     log_hazard : array, shape (n,)
         On the scale of the probabilities: 1 more is e times the hazard.
+    own : bool
+        These patients made the model, so that u starts from -2 over the null deviance.
 
     Returns
     -------
@@ -49,14 +51,14 @@ def risk_indexes(y: Outcome, log_hazard: ArrayLike) -> dict[str, float]:
 
     Notes
     -----
-    The same log hazard for all patients has C 1/2, and 0 for all others but u.
+    The same log hazard for all patients has C 1/2, slope 1 and 0 for all others, as in R.
 
     Examples
     --------
     >>> y = Outcome([50, 30, 20, 60, 45, 10], [0, 1, 1, 0, 1, 1])
-    >>> found = risk_indexes(y, [4.0, 5.0, 6.0, 4.5, 5.5, 4.8])
+    >>> found = risk_indexes(y, [4.0, 5, 6, 4.5, 5.5, 4.8])
     >>> round(found["harrell_c"], 3), round(found["slope"], 2)
-    (0.769, 1.29)
+    (0.714, 1.29)
     """
     values = np.asarray(log_hazard, dtype=float)
     if not np.isfinite(values).all():
@@ -68,15 +70,14 @@ def risk_indexes(y: Outcome, log_hazard: ArrayLike) -> dict[str, float]:
     def deviance(at: float) -> float:
         return -2.0 * float(sum(part.loglik for part in likelihood.at(np.array([at]))))
 
-    null, slope = deviance(0.0), 0.0
-    if np.ptp(values) > 1e-12 * max(1.0, float(np.abs(values).max())):
-        slope = float(maximize_partial_likelihood(x, y)[0][0])
-    ratio, n = null - deviance(slope), len(y)
-    d = (ratio - 1.0) / null if slope else 0.0
-    u = (deviance(1.0) - deviance(slope) - 2.0) / null
+    if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+        return dict.fromkeys(INDEXES, 0.0) | {"harrell_c": c, "slope": 1.0}
+    slope = float(maximize_partial_likelihood(x, y)[0][0])
+    null, mended, n = deviance(0.0), deviance(slope), len(y)
+    d, u = (null - mended - 1.0) / null, (deviance(1.0) - mended - 2.0 * own) / null
     return {
         "harrell_c": c, "dxy": 2 * c - 1, "slope": slope, "d": d, "u": u, "q": d - u,
-        "r2": (1 - np.exp(-ratio / n)) / (1 - np.exp(-null / n)),
+        "r2": float((1 - np.exp((mended - null) / n)) / (1 - np.exp(-null / n))),
         "g": abs(slope) * gini_mean_difference(values),
     }  # fmt: skip
 
