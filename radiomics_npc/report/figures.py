@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_figure", "concordance_figure", "forest_figure", "kaplan_meier_figure", "p_text"]
+__all__ = [
+    "calibration_figure",
+    "concordance_figure",
+    "forest_figure",
+    "kaplan_meier_figure",
+    "need_columns",
+    "p_text",
+]
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 # From low to high risk: also from light to dark is kept in grey by the dashes.
@@ -42,7 +49,14 @@ def p_text(p: float) -> str:
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def _need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+def need_columns(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Refuse a table that lacks what a figure draws.
+
+    Raises
+    ------
+    CohortError
+        A column is absent.
+    """
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise CohortError(f"{what}: the table lacks {', '.join(absent)}")
@@ -87,7 +101,7 @@ def kaplan_meier_figure(
     if not curves:
         raise CohortError("no groups to draw")
     for name, curve in curves.items():
-        _need(curve, ["time_months", "survival", "lower", "upper", "at_risk"], f"group {name}")
+        need_columns(curve, ["time_months", "survival", "lower", "upper", "at_risk"], f"group {name}")
     end = until_months or max(float(curve["time_months"].max()) for curve in curves.values())
     step = next((s for s in (3, 6, 12, 24, 60) if end / s <= 8), 120)
     times = np.arange(0, end + 1e-6, step)
@@ -142,8 +156,9 @@ def calibration_figure(
     horizon_months: float = 60.0,
     outcome: str = "progression-free survival",
     observed_expected: tuple[float, float, float] | None = None,
+    smooth: pd.DataFrame | None = None,
 ) -> Figure:
-    """Predicted probability against Kaplan-Meier, by groups of patients.
+    """Predicted probability against Kaplan-Meier by groups of patients, and a smooth curve.
 
     Parameters
     ----------
@@ -153,16 +168,23 @@ def calibration_figure(
     outcome : str
     observed_expected : tuple of float, optional
         Observed over expected events, with its limits.
+    smooth : DataFrame, optional
+        predicted, observed, lower, upper of the smooth curve.
 
     Returns
     -------
     Figure
     """
-    _need(table, ["predicted", "observed", "lower", "upper"], "calibration")
+    need_columns(table, ["predicted", "observed", "lower", "upper"], "calibration")
     with figure_style():
         figure = new_figure(3.6, 3.7)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)), label="Ideal")
+        if smooth is not None:
+            axes.fill_between(
+                smooth["predicted"], smooth["lower"], smooth["upper"], color=PALETTE[1], alpha=0.15, lw=0
+            )
+            axes.plot(smooth["predicted"], smooth["observed"], color=PALETTE[1], label="Smooth, 95% CI")
         y = table["observed"]
         reach = np.vstack([y - table["lower"], table["upper"] - y]).clip(min=0)
         axes.errorbar(
@@ -195,7 +217,7 @@ def forest_figure(table: pd.DataFrame) -> Figure:
     -------
     Figure
     """
-    _need(table, ["term", "level", "hazard_ratio", "lower", "upper", "p"], "forest plot")
+    need_columns(table, ["term", "level", "hazard_ratio", "lower", "upper", "p"], "forest plot")
     lines = _forest_lines(table)
     with figure_style():
         figure = new_figure(6.6, 0.75 + 0.235 * len(lines))
@@ -290,7 +312,7 @@ def concordance_figure(
     -------
     Figure
     """
-    _need(scores, ["model", "metric", "estimate", "lower", "upper"], "C-index")
+    need_columns(scores, ["model", "metric", "estimate", "lower", "upper"], "C-index")
     models = list(dict.fromkeys(scores["model"]))
     metrics = [m for m in _METRIC_LABELS if m in set(scores["metric"])]
     markers = dict(zip(_METRIC_LABELS, ("o", "D"), strict=True))

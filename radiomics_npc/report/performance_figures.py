@@ -1,0 +1,232 @@
+"""Figures of how good predictions are: AUC over time, decision curves, stability, changing effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from radiomics_npc.errors import CohortError
+from radiomics_npc.nomogram.labels import column_label, model_label, sequence_label
+from radiomics_npc.nomogram.style import GREY, INK, PALETTE, figure_style, new_figure
+from radiomics_npc.report.figures import need_columns, p_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "auc_figure",
+    "decision_curve_figure",
+    "effects_over_time_figure",
+    "selection_figure",
+    "stability_figure",
+]
+
+# One look a model, in every figure: told apart by dashes where colors are not.
+_DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 1.6)),
+    (0, (1.2, 1.2)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (3, 1)),
+    (0, (8, 2)),
+)
+_BASELINES = {"treat_all": "Treat all", "treat_none": "Treat none"}
+
+
+def _looks(models: Sequence[str]) -> dict[str, dict[str, Any]]:
+    return {
+        model: {
+            "color": PALETTE[k % len(PALETTE)],
+            "ls": _DASHES[k % len(_DASHES)],
+            "label": model_label(model),
+        }
+        for k, model in enumerate(models)
+    }
+
+
+def auc_figure(table: pd.DataFrame) -> Figure:
+    """Time-dependent AUC of every model with its confidence interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        model, time_months, auc, lower, upper.
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(table, ["model", "time_months", "auc", "lower", "upper"], "AUC")
+    models = list(dict.fromkeys(table["model"]))
+    span = float(np.ptp(table["time_months"])) or 12.0
+    with figure_style():
+        figure = new_figure(5.4, 3.3)
+        axes = figure.subplots()
+        for k, (model, look) in enumerate(_looks(models).items()):
+            rows = table[table["model"] == model]
+            # Set side by side, so that intervals can be told apart.
+            at = rows["time_months"] + (k - (len(models) - 1) / 2) * 0.02 * span
+            reach = np.vstack([rows["auc"] - rows["lower"], rows["upper"] - rows["auc"]]).clip(min=0)
+            axes.plot(at, rows["auc"], **look)
+            axes.errorbar(
+                at, rows["auc"], yerr=reach, fmt="o", color=look["color"], ms=4, elinewidth=1.1, capsize=2
+            )
+        axes.axhline(0.5, color=GREY, lw=0.9)
+        axes.set_xticks(sorted(set(table["time_months"])))
+        axes.set(ylim=(min(0.4, float(table["lower"].min())), 1.0))
+        axes.set_xlabel("Months")
+        axes.set_ylabel("AUC (0.5: no better than chance)")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def decision_curve_figure(
+    table: pd.DataFrame, *, horizon_months: float = 60.0, event_rate: float | None = None
+) -> Figure:
+    """Net benefit over threshold probabilities: models, treating all, treating none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        model (with ``treat_all`` and ``treat_none``), threshold, net_benefit.
+    horizon_months : float
+    event_rate : float, optional
+        Sets the upper end of the axis: net benefit cannot pass it.
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(table, ["model", "threshold", "net_benefit"], "decision curve")
+    models = [m for m in dict.fromkeys(table["model"]) if m not in _BASELINES]
+    looks = _looks(models) | {
+        "treat_all": {"color": INK, "ls": "-", "lw": 0.9, "label": _BASELINES["treat_all"]},
+        "treat_none": {"color": GREY, "ls": "-", "lw": 0.9, "label": _BASELINES["treat_none"]},
+    }
+    with figure_style():
+        figure = new_figure(5.4, 3.6)
+        axes = figure.subplots()
+        for model, look in looks.items():
+            rows = table[table["model"] == model]
+            axes.plot(100 * rows["threshold"], rows["net_benefit"], **look)
+        top = event_rate if event_rate is not None else float(table["net_benefit"].max())
+        axes.set(ylim=(-0.12 * top, 1.08 * top), xlim=(0, 100 * float(table["threshold"].max())))
+        axes.set_xlabel(f"Threshold probability of the event by {horizon_months:g} months (%)")
+        axes.set_ylabel("Net benefit")
+        figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def effects_over_time_figure(
+    curves: Mapping[str, pd.DataFrame], p: Mapping[str, float], *, most: int = 8
+) -> Figure:
+    """Effect of each term over follow-up: flat where hazards are proportional.
+
+    Parameters
+    ----------
+    curves : mapping of str to DataFrame
+        By term: time_months, effect (log hazard ratio), lower, upper.
+    p : mapping of str to float
+        By term, of the score test.
+    most : int
+        Terms drawn, those with the smallest p.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    CohortError
+        No term.
+    """
+    if not curves:
+        raise CohortError("no terms to draw")
+    shown = sorted(sorted(curves, key=lambda term: p.get(term, 1.0))[:most], key=list(curves).index)
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    with figure_style():
+        figure = new_figure(1.75 * columns + 0.3, 1.75 * rows + 0.2)
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, term in zip(panels, shown, strict=False):
+            curve = curves[term]
+            need_columns(curve, ["time_months", "effect", "lower", "upper"], f"term {term}")
+            axes.fill_between(
+                curve["time_months"], curve["lower"], curve["upper"], color=PALETTE[0], alpha=0.18, lw=0
+            )
+            axes.plot(curve["time_months"], curve["effect"], color=PALETTE[0])
+            axes.axhline(0, color=GREY, lw=0.8)
+            axes.set_title(f"{column_label(term)}, {p_text(p.get(term, np.nan))}".rstrip(", "))
+        for axes in panels[len(shown) :]:
+            axes.set_axis_off()
+        figure.supxlabel("Months", fontsize=9)
+        figure.supylabel("Effect (log hazard ratio)", fontsize=9)
+    return figure
+
+
+def stability_figure(table: pd.DataFrame, *, minimum: float | None = None) -> Figure:
+    """Share of features whose intraclass correlation reaches a value, by class and sequence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        feature (``sequence__image__class__Name``), icc.
+    minimum : float, optional
+        Below it features are not used.
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(table, ["feature", "icc"], "stability")
+    parts = table["feature"].str.split("__")
+    known = table.assign(sequence=parts.str[0], kind=parts.str[-2].where(parts.str.len() > 3, parts.str[1]))
+    known = known.dropna(subset=["icc"])
+    sequences, kinds = sorted(set(known["sequence"])), sorted(set(known["kind"]))
+    with figure_style():
+        figure = new_figure(2.4 * len(sequences) + 0.9, 0.9 + 0.3 * len(kinds))
+        panels = figure.subplots(1, len(sequences), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, sequence in zip(panels, sequences, strict=True):
+            for k, kind in enumerate(kinds):
+                values = known.loc[(known["sequence"] == sequence) & (known["kind"] == kind), "icc"]
+                if len(values):
+                    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
+                    axes.plot([low, high], [k, k], color=PALETTE[0], lw=1.4)
+                    axes.plot(middle, k, "o", color=PALETTE[0], ms=5)
+                    axes.plot(values, np.full(len(values), k + 0.22), "|", color="0.55", ms=3.5, mew=0.5)
+            if minimum is not None:
+                axes.axvline(minimum, color=PALETTE[1], lw=1.0, ls=(0, (4, 2)))
+            axes.set_title(sequence_label(sequence))
+            axes.set(xlim=(min(0.0, float(known["icc"].min())) - 0.03, 1.03), ylim=(len(kinds) - 0.4, -0.6))
+            axes.set_yticks(range(len(kinds)), kinds)
+        figure.supxlabel("Intraclass correlation (median; line: 10th to 90th percentile)", fontsize=9)
+    return figure
+
+
+def selection_figure(table: pd.DataFrame, *, most: int = 20) -> Figure:
+    """How often training folds chose each feature.
+
+    Parameters
+    ----------
+    table : DataFrame
+        feature, frequency (0 to 1), the most frequent first.
+    most : int
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(table, ["feature", "frequency"], "selection")
+    rows = table.head(most)
+    with figure_style():
+        figure = new_figure(6.4, 0.7 + 0.2 * len(rows))
+        axes = figure.subplots()
+        axes.barh(range(len(rows)), 100 * rows["frequency"], color=PALETTE[0], height=0.62)
+        axes.set_yticks(range(len(rows)), [column_label(name) for name in rows["feature"]])
+        axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 100))
+        axes.tick_params(left=False)
+        axes.set_xlabel("Training folds that chose the feature (%)")
+    return figure
