@@ -1,15 +1,15 @@
 """Columns of a clinical table as terms of a linear predictor.
 
-Numbers enter as they are. Factors enter as one indicator for each level but the
-first. Levels that hold too few patients, or none or only patients with an event,
-are merged first, by a stated rule, because their coefficient could not be estimated.
+Numbers enter as they are, or as a restricted cubic spline. Factors enter as one
+indicator for each level but the first. Levels that hold too few patients, or none or
+only patients with an event, are merged first, by a stated rule, because their
+coefficient could not be estimated. Interactions are the products of the columns of
+two terms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,92 +17,13 @@ from numpy.typing import NDArray
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
+from radiomics_npc.survival.levels import merge_levels
+from radiomics_npc.survival.splines import default_knots
+from radiomics_npc.survival.terms import Term, check_present, encode_terms, numbers_of, products
 
-__all__ = ["Design", "Term", "check_rows", "merge_levels"]
+__all__ = ["Design", "Term", "check_rows", "encode_terms", "merge_levels"]
 
 STAGE_FACTORS = ("T", "N", "M", "stage")
-OTHER = "other"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One column of a fitted model.
-
-    Parameters
-    ----------
-    name : str
-        Column of the table.
-    kind : {"linear", "factor"}
-    coefficients : tuple of float
-        Log hazard ratio for one unit; for a factor one number a level, the
-        reference first with 0.
-    levels : tuple of str
-        Levels after merging, the reference first; empty for a number.
-    range : tuple of float, optional
-        Smallest and largest value in training; None for a factor.
-    center : float, optional
-        Mean in training; None for a factor.
-    reads : dict of str to str
-        For a factor: each level of the table and the level it is read as.
-    counts : dict of str to int
-        For a factor: patients in training with each level of the table.
-    """
-
-    name: str
-    kind: Literal["linear", "factor"]
-    coefficients: tuple[float, ...] = ()
-    levels: tuple[str, ...] = ()
-    range: tuple[float, float] | None = None
-    center: float | None = None
-    reads: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the coefficients, as in R: ``age``, ``T=T3``."""
-        return [self.name] if self.kind == "linear" else [f"{self.name}={level}" for level in self.levels[1:]]
-
-    def effect(self, values: pd.Series) -> NDArray[np.float64]:
-        """What each value adds to the linear predictor."""
-        result: NDArray[np.float64] = self.encode(values) @ np.asarray(
-            self.coefficients[-len(self.columns) :]
-        )
-        return result
-
-    def encode(self, values: pd.Series) -> NDArray[np.float64]:
-        """Values as columns of the design matrix, shape (n, len(columns))."""
-        if self.kind == "linear":
-            return _numbers(values)[:, None]
-        read = values.astype(object).map(lambda value: self.reads.get(str(value)))
-        if read.isna().any():
-            unknown = sorted({str(value) for value in values[read.isna()]})
-            raise CohortError(
-                f"column {self.name}: the model does not know {', '.join(unknown[:5])}",
-                f"It knows {', '.join(self.reads)}.",
-            )
-        return np.stack([(read == level).to_numpy(dtype=float) for level in self.levels[1:]], axis=1)
-
-    def outside(self, values: pd.Series) -> NDArray[np.bool_]:
-        """True where a value is missing or was not seen in training."""
-        if self.kind == "factor":
-            seen = {level for level, count in self.counts.items() if count > 0}
-            return ~values.astype(object).map(lambda value: str(value) in seen).to_numpy(dtype=bool)
-        number = pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
-        low, high = self.range if self.range is not None else (-np.inf, np.inf)
-        slack = 1e-9 * max(abs(low), abs(high)) if np.isfinite([low, high]).all() else 0.0
-        return ~((number >= low - slack) & (number <= high + slack))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Content for a JSON file."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Term:
-        """Inverse of :meth:`to_dict`."""
-        made = dict(content)
-        for key in ("coefficients", "levels", "range"):
-            made[key] = None if made[key] is None else tuple(made[key])
-        return cls(**made)
 
 
 def check_rows(X: pd.DataFrame, y: Outcome | None = None) -> None:
@@ -128,85 +49,6 @@ def check_rows(X: pd.DataFrame, y: Outcome | None = None) -> None:
         raise CohortError("X and y hold different patients, or another order", "Use y.loc(X.index).")
 
 
-def _numbers(values: pd.Series) -> NDArray[np.float64]:
-    try:
-        numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise CohortError(
-            f"column {values.name} holds text where the model needs numbers",
-            "Make it a pandas Categorical to use it as a factor.",
-        ) from None
-    if not np.isfinite(numbers).all():
-        bad = int((~np.isfinite(numbers)).sum())
-        raise CohortError(f"column {values.name}: {bad} values are missing", "Impute them in a step before.")
-    result: NDArray[np.float64] = numbers
-    return result
-
-
-def merge_levels(
-    values: pd.Series, event: NDArray[np.bool_], *, minimum: int, neighbours: bool
-) -> tuple[dict[str, str], dict[str, int]]:
-    """Merge sparse levels of a factor.
-
-    A level is sparse when it holds fewer than ``minimum`` patients, or when none
-    or all of its patients had the event. With ``neighbours`` (ordered factors and
-    the TNM categories) a sparse level joins the next lower one, the lowest the
-    next higher, until none is sparse. Otherwise sparse levels become one level
-    ``other``, which joins the most frequent level if it is still sparse.
-
-    Parameters
-    ----------
-    values : Series of category
-    event : array of bool, shape (n,)
-    minimum : int
-    neighbours : bool
-
-    Returns
-    -------
-    reads : dict of str to str
-        Each level and the level it is read as: ``T0+T1`` for both after a merge.
-    counts : dict of str to int
-        Patients in each level before merging.
-
-    Examples
-    --------
-    >>> t = pd.Series(pd.Categorical(["T0"] + ["T1"] * 4 + ["T2"] * 4))
-    >>> merge_levels(t, np.arange(9) % 2 == 0, minimum=2, neighbours=True)[0]
-    {'T0': 'T0+T1', 'T1': 'T0+T1', 'T2': 'T2'}
-    """
-    levels = [str(level) for level in values.cat.categories]
-    codes = values.cat.codes.to_numpy()
-    n = np.bincount(codes, minlength=len(levels))
-    events = np.bincount(codes, weights=event, minlength=len(levels))
-    groups = [[k] for k in range(len(levels))]
-
-    def sparse(group: Sequence[int]) -> bool:
-        size, seen = n[group].sum(), events[group].sum()
-        return bool(size < minimum or seen == 0 or seen == size)
-
-    if neighbours:
-        while len(groups) > 1 and any(bad := [sparse(group) for group in groups]):
-            at = bad.index(True)
-            lower = max(at - 1, 0)
-            groups[lower : lower + 2] = [groups[lower] + groups[lower + 1]]
-    elif any(bad := [sparse(group) for group in groups]):
-        pooled = [k for k, is_bad in enumerate(bad) if is_bad]
-        groups = [[k] for k in range(len(levels)) if k not in pooled]
-        if groups and sparse(pooled):
-            most = max(range(len(groups)), key=lambda g: n[groups[g][0]])
-            groups[most] = sorted(groups[most] + pooled)
-        else:
-            groups.append(pooled)
-    reads = {levels[k]: _label(group, levels, n) for group in groups for k in group}
-    return {level: reads[level] for level in levels}, {level: int(n[k]) for k, level in enumerate(levels)}
-
-
-def _label(group: Sequence[int], levels: Sequence[str], n: NDArray[np.intp]) -> str:
-    """Name of a merged level: of those that patients have, in order."""
-    present = [levels[k] for k in group if n[k] > 0] or [levels[k] for k in group]
-    return "+".join(present) if len(present) <= 3 else f"{present[0]}+{OTHER}"
-
-
 class Design:
     """The terms that a table has room for, learnt in training.
 
@@ -217,6 +59,10 @@ class Design:
     y : Outcome
     min_category : int
         Levels with fewer patients are merged (see :func:`merge_levels`).
+    splines : mapping of str to int or sequence of float, optional
+        Columns that enter as restricted cubic splines: the number of knots or the knots.
+    interactions : sequence of (str, str)
+        Pairs of columns whose products enter, too.
 
     Attributes
     ----------
@@ -226,11 +72,26 @@ class Design:
         By column: each merged level and what it is read as.
     dropped : dict of str to str
         By column: why it is no term.
+
+    Raises
+    ------
+    CohortError
+        Missing values, or a spline or interaction of columns that cannot have one.
     """
 
-    def __init__(self, X: pd.DataFrame, y: Outcome, *, min_category: int) -> None:
+    def __init__(
+        self,
+        X: pd.DataFrame,
+        y: Outcome,
+        *,
+        min_category: int,
+        splines: Mapping[str, int | Sequence[float]] | None = None,
+        interactions: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.merged: dict[str, dict[str, str]] = {}
         self.dropped: dict[str, str] = {}
+        self._splines = dict(splines or {})
+        check_present([*self._splines, *(name for pair in interactions for name in pair)], X)
         terms = []
         for name in X.columns:
             make = self._factor if isinstance(X[name].dtype, pd.CategoricalDtype) else self._number
@@ -238,17 +99,29 @@ class Design:
             if term is not None:
                 terms.append(term)
         self.terms = tuple(terms)
+        self.terms += tuple(self._interactions(X, interactions))
 
     def _number(self, values: pd.Series, y: Outcome, min_category: int) -> Term | None:
-        numbers = _numbers(values)
+        name, numbers = str(values.name), numbers_of(values)
         low, high = float(numbers.min()), float(numbers.max())
         if high - low <= 1e-12 * max(1.0, abs(low), abs(high)):
-            self.dropped[str(values.name)] = "the same value in all patients"
+            self.dropped[name] = "the same value in all patients"
             return None
-        return Term(str(values.name), "linear", range=(low, high), center=float(numbers.mean()))
+        lower, upper = (float(q) for q in np.quantile(numbers, [0.25, 0.75]))
+        knots = _knots(name, numbers, self._splines[name]) if name in self._splines else ()
+        return Term(
+            name,
+            "spline" if knots else "linear",
+            range=(low, high),
+            center=float(numbers.mean()),
+            knots=knots,
+            quartiles=(lower, upper) if upper > lower else (low, high),
+        )
 
     def _factor(self, values: pd.Series, y: Outcome, min_category: int) -> Term | None:
         name = str(values.name)
+        if name in self._splines:
+            raise CohortError(f"column {name} is a factor: it has no spline", "Give splines of numbers only.")
         if values.isna().any():
             raise CohortError(
                 f"column {name}: {int(values.isna().sum())} values are missing",
@@ -265,6 +138,27 @@ class Design:
             return None
         return Term(name, "factor", levels=levels, reads=reads, counts=counts)
 
+    def _interactions(self, X: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[Term]:
+        known = {term.name: term for term in self.terms}
+        made = []
+        for first, second in pairs:
+            name = f"{first} * {second}"
+            if first == second:
+                raise CohortError(f"{name} is no interaction", "Take a spline for a curved effect.")
+            if absent := [part for part in (first, second) if part not in known]:
+                self.dropped[name] = f"{absent[0]} is left out"
+                continue
+            a, b = known[first], known[second]
+            crossed = products(a.encode(X[first]), b.encode(X[second]))
+            names = tuple(f"{left} * {right}" for left in a.columns for right in b.columns)
+            if not (spread := crossed.std(axis=0) > 0).all():
+                empty = names[int(np.argmin(spread))]
+                raise CohortError(
+                    f"interaction {empty}: no patient tells it apart", "Leave it out, or merge sparse levels."
+                )
+            made.append(Term(name, "interaction", levels=names, parts=(first, second)))
+        return made
+
     @property
     def columns(self) -> list[str]:
         """Names of the coefficients."""
@@ -275,17 +169,14 @@ class Design:
         return encode_terms(self.terms, X)
 
 
-def encode_terms(terms: Sequence[Term], X: pd.DataFrame) -> NDArray[np.float64]:
-    """Design matrix of some terms.
-
-    Raises
-    ------
-    CohortError
-        A column is absent, holds missing values, or an unknown level.
-    """
-    absent = [term.name for term in terms if term.name not in X.columns]
-    if absent:
-        raise CohortError(f"columns are absent: {', '.join(absent)}", "Give all columns of the model.")
-    if not terms:
-        return np.empty((len(X), 0))
-    return np.concatenate([term.encode(X[term.name]) for term in terms], axis=1)
+def _knots(name: str, numbers: NDArray[np.float64], wanted: int | Sequence[float]) -> tuple[float, ...]:
+    """Knots as given, or at Harrell's quantiles."""
+    if isinstance(wanted, int):
+        try:
+            return default_knots(numbers, wanted)
+        except CohortError as error:
+            raise CohortError(f"column {name}: {error.message}", error.remedy) from None
+    knots = tuple(float(knot) for knot in wanted)
+    if len(knots) < 3 or not (np.diff(knots) > 0).all():
+        raise CohortError(f"column {name}: a spline needs 3 ascending knots or more")
+    return knots

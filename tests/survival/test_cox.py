@@ -19,11 +19,11 @@ def model(gbsg):
 
 
 def test_coefficients_equal_r(model, table, numbers):
-    """Tolerance 1e-7, as lifelines fits; a full Newton step brings it to 1e-12."""
+    """Tolerance 1e-10: R stops 3e-11 short (the score is 5e-9 at its coefficients, 1e-13 at these)."""
     expected = table("A_coef").set_index("term")
-    np.testing.assert_allclose(model.coef_[expected.index], expected["coef"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.coef_[expected.index], expected["coef"], rtol=0, atol=1e-10)
     errors = np.sqrt(np.diag(model.covariance_.loc[expected.index, expected.index]))
-    np.testing.assert_allclose(errors, expected["se"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(errors, expected["se"], rtol=0, atol=1e-10)
     assert model.loglik_ == pytest.approx(numbers("A_summary")["loglik"][1], abs=1e-9)
 
 

@@ -10,7 +10,6 @@ Data. Springer 2000, section 10.2. The numbers equal R's ``survival::basehaz``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
+from radiomics_npc.survival.estimation.risk_sets import RiskSets, Ties
 
 __all__ = ["baseline_hazard", "event_risk_weights", "step_function", "survival_at"]
 
-Ties = Literal["efron", "breslow"]
 Floats = NDArray[np.float64]
 
 
@@ -106,20 +105,9 @@ def baseline_hazard(y: Outcome, linear_predictor: ArrayLike, *, ties: Ties = "ef
     if not np.isfinite(lp).all():
         raise CohortError("the linear predictor is not finite for some patients")
     shift = lp.max()
-    hazard = np.exp(lp - shift)
-    order = np.argsort(y.time_months, kind="stable")
-    time, event, hazard = y.time_months[order], y.event[order], hazard[order]
-    at_risk = np.cumsum(hazard[::-1])[::-1]
-    times, first = np.unique(time, return_index=True)
-    deaths = np.add.reduceat(event.astype(float), first).astype(int)
-    dying = np.add.reduceat(np.where(event, hazard, 0.0), first)
-    keep = deaths > 0
-    times, deaths, dying, risk = times[keep], deaths[keep], dying[keep], at_risk[first][keep]
-    group = np.repeat(np.arange(len(times)), deaths)
-    turn = np.arange(len(group)) - np.repeat(np.cumsum(deaths) - deaths, deaths)
-    gone = turn / deaths[group] * dying[group] if ties == "efron" else 0.0
-    steps = np.bincount(group, weights=1.0 / (risk[group] - gone))
-    return pd.DataFrame({"time_months": times, "cumulative_hazard": np.cumsum(steps) * np.exp(-shift)})
+    sets = RiskSets(y.time_months, y.event, ties=ties)
+    steps = sets.by_time(1.0 / sets.total(np.exp(lp - shift)))
+    return pd.DataFrame({"time_months": sets.times, "cumulative_hazard": np.cumsum(steps) * np.exp(-shift)})
 
 
 def step_function(

@@ -1,35 +1,36 @@
-"""The Cox proportional-hazards model, fitted by lifelines, with R's baseline and intervals.
+"""The Cox proportional-hazards model: splines, interactions, strata; R's baseline and intervals.
 
 References
 ----------
 Cox DR. J R Stat Soc B 1972;34:187-220. Therneau TM, Grambsch PM. Modeling
-Survival Data. Springer 2000, section 10.2 (variance of predicted survival).
+Survival Data. Springer 2000, section 10.2 (variance of predicted survival). Lin DY, Wei LJ.
+J Am Stat Assoc 1989;84:1074-1078 (robust covariance).
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.design import Design, Term, check_rows, encode_terms
-from radiomics_npc.survival.estimation.baseline import (
-    baseline_hazard,
-    event_risk_weights,
-    step_function,
-    survival_at,
+from radiomics_npc.survival.design import Design, check_rows
+from radiomics_npc.survival.estimation.partial_likelihood import (
+    maximize_partial_likelihood,
+    sandwich_covariance,
 )
-from radiomics_npc.survival.estimation.partial_likelihood import maximize_partial_likelihood
+from radiomics_npc.survival.models.cox_curves import Curve, learn_curves, strata_table
+from radiomics_npc.survival.models.hazard_ratios import hazard_ratios, wald_tests
+from radiomics_npc.survival.strata import stratum_labels
+from radiomics_npc.survival.terms import Term, encode_terms
 
 __all__ = ["CoxModel"]
 
@@ -45,12 +46,25 @@ class CoxModel(BaseEstimator):
         Levels of a factor with fewer patients, or where none or all had the
         event, are merged (see :func:`radiomics_npc.survival.design.merge_levels`).
         1 merges only the latter.
+    splines : mapping of str to int or sequence of float, optional
+        Columns that enter as restricted cubic splines: the number of knots, put at
+        Harrell's quantiles in training, or the knots.
+    interactions : sequence of (str, str)
+        Pairs of columns whose products enter beside them.
+    strata : sequence of str
+        Columns whose values make groups with a baseline hazard each; they have no
+        coefficient, and risks compare only within a group.
     penalizer : float
         Ridge penalty on the standardized coefficients, as in lifelines; 0 is
         the ordinary Cox model.
     fallback_penalizer : float, optional
         Taken when the fit does not converge; ``penalizer_`` and ``notes_`` then
         say so. None, the default, raises instead.
+    robust : bool
+        Covariance by the sandwich of Lin and Wei.
+    cluster : str, optional
+        Column that names related patients (a center, a twin pair); it has no
+        coefficient, and the covariance is the sandwich with whole clusters.
 
     Attributes
     ----------
@@ -60,9 +74,11 @@ class CoxModel(BaseEstimator):
     covariance_ : DataFrame
     baseline_ : DataFrame
         ``time_months``, ``cumulative_hazard`` where all columns are 0 and all
-        factors at their reference (Efron's estimate).
+        factors at their reference (Efron's estimate); with strata also ``stratum``.
+    strata_ : DataFrame
+        ``stratum``, ``n``, ``events``, ``follow_up_months``; no row without strata.
     follow_up_months_ : float
-        Largest follow-up time: survival is NaN later.
+        Largest follow-up time: survival is NaN later (with strata: than in the stratum).
     n_, events_ : int
     loglik_ : float
         Log partial likelihood (Efron) at the coefficients.
@@ -85,11 +101,25 @@ class CoxModel(BaseEstimator):
     """
 
     def __init__(
-        self, *, min_category: int = 10, penalizer: float = 0.0, fallback_penalizer: float | None = None
+        self,
+        *,
+        min_category: int = 10,
+        splines: Mapping[str, int | Sequence[float]] | None = None,
+        interactions: Sequence[tuple[str, str]] = (),
+        strata: Sequence[str] = (),
+        penalizer: float = 0.0,
+        fallback_penalizer: float | None = None,
+        robust: bool = False,
+        cluster: str | None = None,
     ) -> None:
         self.min_category = min_category
+        self.splines = splines
+        self.interactions = interactions
+        self.strata = strata
         self.penalizer = penalizer
         self.fallback_penalizer = fallback_penalizer
+        self.robust = robust
+        self.cluster = cluster
 
     def fit(self, X: pd.DataFrame, y: Outcome) -> Self:
         """Fit to numeric columns and Categorical factors.
@@ -97,13 +127,20 @@ class CoxModel(BaseEstimator):
         Raises
         ------
         CohortError
-            Missing values, no event, other patients in X than in y, or a fit
-            that does not converge.
+            Missing values, no event, other patients in X than in y, columns that
+            are absent, or a fit that does not converge.
         """
         check_rows(X, y)
         if not y.event.any():
             raise CohortError("no patient has an event: a Cox model cannot be fitted")
-        design = Design(X, y, min_category=self.min_category)
+        groups, clusters = self._groups(X), self._clusters(X)
+        design = Design(
+            X.drop(columns=[*self.strata, *([] if clusters is None else [self.cluster])]),
+            y,
+            min_category=self.min_category,
+            splines=self.splines,
+            interactions=self.interactions,
+        )
         matrix = design.encode(X)
         self.merged_, self.dropped_ = design.merged, design.dropped
         self.notes_ = [f"{name}: left out, {why}" for name, why in design.dropped.items()]
@@ -112,51 +149,62 @@ class CoxModel(BaseEstimator):
             for name, reads in design.merged.items()
             for level, read in reads.items()
         ]
-        beta, covariance = self._solve(matrix, y, design.columns)
-        self._keep(design, matrix, y, beta, covariance)
+        beta, covariance = self._solve(matrix, y, groups)
+        if self.robust or clusters is not None:
+            covariance = sandwich_covariance(matrix, y, beta, covariance, strata=groups, cluster=clusters)
+        self._keep(design, matrix, y, beta, covariance, groups)
         self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
 
-    def _solve(self, matrix: Floats, y: Outcome, columns: Sequence[str]) -> tuple[Floats, Floats]:
+    def _groups(self, X: pd.DataFrame) -> NDArray[np.str_] | None:
+        """Stratum of every patient; None without strata."""
+        return stratum_labels(X, self.strata) if len(self.strata) else None
+
+    def _clusters(self, X: pd.DataFrame) -> NDArray[np.str_] | None:
+        return None if self.cluster is None else stratum_labels(X, [self.cluster])
+
+    def _solve(self, matrix: Floats, y: Outcome, groups: NDArray[np.str_] | None) -> tuple[Floats, Floats]:
         """Coefficients and covariance, falling back to a ridge only when allowed."""
         self.penalizer_ = float(self.penalizer)
-        if not columns:
+        if not matrix.shape[1]:
             return np.zeros(0), np.zeros((0, 0))
         try:
-            return maximize_partial_likelihood(matrix, y, self.penalizer_)
+            return maximize_partial_likelihood(matrix, y, self.penalizer_, strata=groups)
         except CohortError as error:
             if self.fallback_penalizer is None:
                 raise
             self.penalizer_ = float(self.fallback_penalizer)
             self.notes_.append(f"ridge penalty {self.penalizer_:g}, because {error.message}")
-            return maximize_partial_likelihood(matrix, y, self.penalizer_)
+            return maximize_partial_likelihood(matrix, y, self.penalizer_, strata=groups)
 
-    def _keep(self, design: Design, matrix: Floats, y: Outcome, beta: Floats, covariance: Floats) -> None:
+    def _keep(
+        self,
+        design: Design,
+        matrix: Floats,
+        y: Outcome,
+        beta: Floats,
+        covariance: Floats,
+        groups: NDArray[np.str_] | None,
+    ) -> None:
         """Store all that predictions need, and nothing of single patients."""
         columns = design.columns
         self.coef_ = pd.Series(beta, index=columns, name="coef", dtype=float)
         self.covariance_ = pd.DataFrame(covariance, index=columns, columns=columns)
         self.terms_ = _with_coefficients(design.terms, self.coef_)
-        self.columns_ = [term.name for term in self.terms_]
-        self.center_ = pd.Series(matrix.mean(axis=0), index=columns, dtype=float)
-        lp = (matrix - self.center_.to_numpy()) @ beta
-        self.training_risk_ = lp + float(self.center_.to_numpy() @ beta)
-        self.baseline_ = baseline_hazard(y, self.training_risk_)
-        weights, totals = event_risk_weights(y, lp)
-        means = weights @ (matrix - self.center_.to_numpy())
-        when = np.searchsorted(self.baseline_["time_months"], np.sort(y.time_months[y.event]))
-        self._set_spread(
-            _sum_by(when, 1 / totals**2), _sum_by(when, means / totals[:, None]), _sum_by(when, 1 / totals)
-        )
+        self.columns_ = self._needed()
+        center = matrix.mean(axis=0)
+        self.center_ = pd.Series(center, index=columns, dtype=float)
+        self.training_risk_ = matrix @ beta
         self.follow_up_months_ = float(y.time_months.max())
         self.n_, self.events_ = len(y), int(y.event.sum())
-        self.loglik_ = float(np.sum(lp[y.event]) - np.sum(np.log(totals)))
+        self.strata_ = strata_table(y, groups)
+        idle = self.strata_.loc[self.strata_["events"] == 0, "stratum"]
+        self.notes_ += [f"{name}: no event, so its survival stays 1" for name in idle]
+        self.baseline_, self.spread_, self.loglik_ = learn_curves(matrix, y, self.coef_, groups)
 
-    def _set_spread(self, variance: Floats, means: Floats, hazard: Floats) -> None:
-        """Running sums for the variance of the cumulative hazard, at the center of the covariates."""
-        names = [f"mean {column}" for column in self.coef_.index]
-        table = np.column_stack([np.cumsum(hazard), np.cumsum(variance), np.cumsum(means, axis=0)])
-        self.spread_ = pd.DataFrame(table, columns=["hazard", "variance", *names])
+    def _needed(self) -> list[str]:
+        """Columns that a prediction needs."""
+        return [term.name for term in self.terms_ if term.kind != "interaction"] + list(self.strata)
 
     # -- predictions -------------------------------------------------------------------------
 
@@ -182,8 +230,18 @@ class CoxModel(BaseEstimator):
         return self.predict_risk(X)
 
     def predict_survival(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
-        """Probability to be free of the event, shape (n, t); NaN past the follow-up in training."""
-        return survival_at(self.baseline_, self.linear_predictor(X), times, last=self.follow_up_months_)
+        """Probability to be free of the event, shape (n, t); NaN past the follow-up in training.
+
+        Raises
+        ------
+        CohortError
+            As :meth:`linear_predictor`, or a stratum that training patients did not have.
+        """
+        lp = self.linear_predictor(X)
+        result = np.empty((len(X), len(np.atleast_1d(times))))
+        for rows, curve in self._curves(X):
+            result[rows] = curve.survival(lp[rows], times)
+        return result
 
     def predict_interval(self, X: pd.DataFrame, time: float, *, confidence: float = 0.95) -> Floats:
         """Confidence interval of the survival probability at a time, shape (n, 2).
@@ -194,19 +252,36 @@ class CoxModel(BaseEstimator):
         """
         lp = self.linear_predictor(X)
         matrix = encode_terms(self.terms_, X) - self.center_.to_numpy()
-        row = step_function(self.baseline_["time_months"], self.spread_, [time], last=self.follow_up_months_)[
-            0
-        ]
-        hazard, variance, means = row[0], row[1], row[2:]
-        relative = np.exp(matrix @ self.coef_.to_numpy())
-        shift = means - matrix * hazard
-        variance = variance + np.einsum("ij,jk,ik->i", shift, self.covariance_.to_numpy(), shift)
-        reach = norm.ppf(0.5 + confidence / 2) * relative * np.sqrt(variance)
-        total = -np.log(survival_at(self.baseline_, lp, [time], last=self.follow_up_months_)[:, 0])
-        return np.column_stack([np.exp(-total - reach), np.minimum(1.0, np.exp(-total + reach))])
+        result = np.empty((len(X), 2))
+        for rows, curve in self._curves(X):
+            result[rows] = curve.interval(
+                lp[rows], matrix[rows], self.coef_, self.covariance_, time, confidence=confidence
+            )
+        return result
+
+    def _curves(self, X: pd.DataFrame) -> Iterator[tuple[NDArray[np.intp], Curve]]:
+        """Patients of each stratum, and its curve."""
+        groups = self._groups(X)
+        if groups is None:
+            yield np.arange(len(X)), Curve(self.baseline_, self.spread_, self.follow_up_months_)
+            return
+        known = dict(zip(self.strata_["stratum"], self.strata_["follow_up_months"], strict=True))
+        if unknown := sorted(set(groups) - set(known)):
+            raise CohortError(
+                f"no training patient was in stratum {'; '.join(unknown[:5])}", f"Known: {'; '.join(known)}."
+            )
+        for name in np.unique(groups):
+            own = (self.baseline_["stratum"] == name).to_numpy()
+            yield (
+                np.flatnonzero(groups == name),
+                Curve(self.baseline_[own], self.spread_[own], known[name]),
+            )
 
     def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
         """Hazard ratios: one row a coefficient, and one with 1 for each reference level.
+
+        A spline has one row, the upper against the lower quartile in training; a main
+        effect with an interaction holds where the other column is 0 or at its reference.
 
         Returns
         -------
@@ -214,19 +289,19 @@ class CoxModel(BaseEstimator):
             Columns term, level, coef, hazard_ratio, lower, upper, z, p.
         """
         check_is_fitted(self, "terms_")
-        reach = norm.ppf(0.5 + confidence / 2)
-        errors = pd.Series(np.sqrt(np.diag(self.covariance_)), index=self.coef_.index)
-        rows = []
-        for term in self.terms_:
-            if term.kind == "factor":
-                rows.append((term.name, term.levels[0], 0.0, 1.0, np.nan, np.nan, np.nan, np.nan))
-            for column, level in zip(term.columns, term.levels[1:] or ("",), strict=True):
-                coef, se = float(self.coef_[column]), float(errors[column])
-                low, high = np.exp([coef - reach * se, coef + reach * se])
-                z = coef / se
-                rows.append((term.name, level, coef, np.exp(coef), low, high, z, 2 * norm.sf(abs(z))))
-        names = ["term", "level", "coef", "hazard_ratio", "lower", "upper", "z", "p"]
-        return pd.DataFrame(rows, columns=names)
+        return hazard_ratios(self.terms_, self.coef_, self.covariance_, confidence=confidence)
+
+    def anova(self) -> pd.DataFrame:
+        """Wald tests of whole terms, as ``rms::anova``.
+
+        Returns
+        -------
+        DataFrame
+            Columns term, test (``overall``, with the term's interactions; ``nonlinear`` for a
+            spline), chi_square, df, p; the last row is ``TOTAL``.
+        """
+        check_is_fitted(self, "terms_")
+        return wald_tests(self.terms_, self.coef_, self.covariance_)
 
     def to_frame(self) -> pd.DataFrame:
         """The same as :meth:`summary`."""
@@ -252,6 +327,7 @@ class CoxModel(BaseEstimator):
             "center": self.center_.tolist(),
             "baseline": self.baseline_.to_dict("list"),
             "spread": self.spread_.to_dict("list"),
+            "strata": self.strata_.to_dict("list"),
             "follow_up_months": self.follow_up_months_,
             "n": self.n_,
             "events": self.events_,
@@ -272,10 +348,11 @@ class CoxModel(BaseEstimator):
         model.coef_ = pd.Series(values, index=columns, name="coef", dtype=float)
         square = np.asarray(content["covariance"], dtype=float).reshape(len(columns), len(columns))
         model.covariance_ = pd.DataFrame(square, index=columns, columns=columns)
-        model.columns_ = [term.name for term in model.terms_]
+        model.columns_ = model._needed()
         model.center_ = pd.Series(content["center"], index=columns, dtype=float)
         model.baseline_ = pd.DataFrame(content["baseline"])
         model.spread_ = pd.DataFrame(content["spread"])
+        model.strata_ = pd.DataFrame(content["strata"])
         for key in ("follow_up_months", "n", "events", "loglik", "penalizer", "merged", "dropped", "notes"):
             setattr(model, f"{key}_", content[key])
         return model
@@ -289,10 +366,3 @@ def _with_coefficients(terms: Sequence[Term], coef: pd.Series) -> list[Term]:
         )
         for term in terms
     ]
-
-
-def _sum_by(groups: NDArray[np.intp], values: Floats) -> Floats:
-    """Sum rows that belong to the same event time (groups ascend)."""
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    result: Floats = np.add.reduceat(values, starts, axis=0)
-    return result
