@@ -106,7 +106,7 @@ def _shades(values: pd.Series) -> Floats:
     rank = values.rank(method="average")
     spread = float(rank.max() - rank.min())
     shade = (rank - rank.min()) / spread if spread > 0 else rank * 0.0 + 0.5
-    result: Floats = shade.to_numpy(dtype=float)
+    result: Floats = np.asarray(shade, dtype=float)
     return result
 
 
