@@ -1,13 +1,12 @@
-"""Kaplan-Meier, log-rank, risk groups and calibration."""
+"""Kaplan-Meier, log-rank and risk groups."""
 
 import numpy as np
 import pytest
 from lifelines import KaplanMeierFitter
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
-from radiomics_npc.survival.metrics.calibration import calibrate
 from radiomics_npc.survival.models.groups import RiskGroups
 
 
@@ -21,17 +20,6 @@ def test_tertiles_and_log_rank_equal_r(gbsg, table, numbers):
     assert found.table["n"].tolist() == expected["n"]
     assert found.table["observed"].tolist() == expected["obs"]
     np.testing.assert_allclose(found.table["expected"], expected["exp"], atol=1e-9)
-
-
-def test_calibration_groups_equal_r(gbsg, table):
-    """rms cuts the lower two groups as we do; for them everything is equal to 1e-9."""
-    expected = table("A_calibrate_KM60").iloc[:2]
-    found = calibrate(gbsg[1], table("A_pred")["S60"]).to_frame().iloc[:2]
-    np.testing.assert_allclose(found["predicted"], expected["mean.predicted"], atol=1e-9)
-    np.testing.assert_allclose(found["observed"], expected["KM"], atol=1e-9)
-    group = np.argsort(table("A_pred")["S60"].to_numpy())[:137]
-    row = kaplan_meier(gbsg[1].take(group)).at([60]).iloc[0]
-    assert row.se / row.survival == pytest.approx(expected["std.err"].iloc[0], abs=1e-9)
 
 
 def test_curve_equals_lifelines(gbsg):
@@ -73,26 +61,3 @@ def test_groups_come_from_training_only():
     assert groups.predict([np.nan]).codes.tolist() == [-1]
     with pytest.raises(CohortError, match="unknown"):
         RiskGroups("thirds").fit([1.0])  # type: ignore[arg-type]
-
-
-def test_perfect_calibration_in_the_large():
-    """Known truth: probabilities that made the data are calibrated."""
-    random = np.random.default_rng(0)
-    lp = random.normal(size=4000)
-    hazard = 0.3 * np.exp(lp)
-    y = Outcome(random.exponential(60 / hazard), np.ones(4000)).censor_at(60)
-    found = calibrate(y, np.exp(-hazard))
-    low, high = found.observed_expected_interval
-    assert low < 1 < high
-    table = found.to_frame()
-    assert (np.abs(table["observed"] - table["predicted"]) < 0.04).all()
-    assert calibrate(y, np.exp(-hazard) ** 2).observed_expected < 0.8
-
-
-def test_calibration_leaves_out_missing_predictions_and_refuses_late_horizons():
-    y = Outcome([10, 60, 60, 60], [1, 0, 0, 0])
-    assert calibrate(y, [0.5, 0.6, np.nan, 0.7], groups=2).patients == 3
-    with pytest.raises(HorizonError, match="nobody is followed"):
-        calibrate(y, [0.5, 0.6, 0.7, 0.8], horizon_months=61)
-    with pytest.raises(CohortError, match="no patient"):
-        calibrate(y, [np.nan] * 4)

@@ -4,19 +4,23 @@ References
 ----------
 Harrell FE. Regression Modeling Strategies, 2nd ed. 2015, section 20.2.
 Van Calster B et al. BMC Med 2019;17:230 (what calibration means).
+The numbers in groups equal R's ``rms::calibrate(cmethod = "KM")``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.errors import ConfigError
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.metrics.horizon import with_predictions
+from radiomics_npc.survival.metrics.weak_calibration import observed_expected
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -31,7 +35,8 @@ class Calibration:
     table : DataFrame
         One row a group, from the lowest predicted probability to the highest:
         patients, events (up to the horizon), predicted (mean), observed
-        (Kaplan-Meier), lower, upper.
+        (Kaplan-Meier), lower, upper. The last three are NaN in a group whose
+        follow-up ends before the horizon.
     observed_expected : float
         Observed over expected share of patients with an event by the horizon: 1 is
         right, more means that the model is too hopeful.
@@ -65,7 +70,12 @@ class Calibration:
 
 
 def calibrate(
-    y: Outcome, predicted: ArrayLike, *, horizon_months: float = 60.0, groups: int = 5
+    y: Outcome,
+    predicted: ArrayLike,
+    *,
+    horizon_months: float = 60.0,
+    groups: int = 5,
+    cuts: Sequence[float] | None = None,
 ) -> Calibration:
     """Compare predicted probabilities with Kaplan-Meier estimates.
 
@@ -78,6 +88,9 @@ def calibrate(
     horizon_months : float
     groups : int
         Equally large groups by predicted probability; fewer when predictions tie.
+    cuts : sequence of float, optional
+        Cut points between the groups instead, so that models or cohorts are shown
+        in the same groups. A patient at a cut point belongs to the group above it.
 
     Returns
     -------
@@ -86,9 +99,11 @@ def calibrate(
     Raises
     ------
     CohortError
-        Lengths differ, or no patient has a prediction.
+        Lengths differ, no patient has a prediction, or a number is no probability.
     HorizonError
         Nobody is followed to the horizon.
+    ConfigError
+        ``groups`` is less than 1, or the cut points are not numbers.
 
     Examples
     --------
@@ -98,39 +113,29 @@ def calibrate(
     0       0.50      0.33
     1       0.83      1.00
     """
-    values = np.asarray(predicted, dtype=float)
-    if values.shape != (len(y),):
-        raise CohortError(f"{len(y)} patients but predictions of shape {values.shape}")
-    known = np.isfinite(values)
-    if not known.any():
-        raise CohortError("no patient has a prediction", "Take a horizon within the follow-up.")
-    y, values = y.take(np.flatnonzero(known)), values[known]
-    if y.time_months.max() < horizon_months:
-        raise HorizonError(
-            f"nobody is followed to {horizon_months:g} months (longest {y.time_months.max():.1f})",
-            "Take an earlier horizon.",
-        )
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
-    group = np.searchsorted(edges, values, side="right")
+    y, values, _ = with_predictions(y, predicted, horizon_months=horizon_months)
+    group = np.searchsorted(_edges(values, groups, cuts), values, side="right")
     rows = []
     for k in np.unique(group):
         part = y.take(np.flatnonzero(group == k))
-        found = kaplan_meier(part).at([horizon_months]).iloc[0]
+        curve = kaplan_meier(part)
+        # A group whose last patient had the event stays at 0.
+        when = horizon_months if curve.survival[-1] > 0 else min(horizon_months, float(curve.times[-1]))
+        found = curve.at([when]).iloc[0]
         events = int((part.event & (part.time_months <= horizon_months)).sum())
         rows.append((len(part), events, values[group == k].mean(), found.survival, found.lower, found.upper))
     table = pd.DataFrame(rows, columns=["patients", "events", "predicted", "observed", "lower", "upper"])
-    return Calibration(
-        horizon_months, table, *_observed_expected(y, values, horizon_months), len(y), y.simulated
-    )
+    ratio, limits = observed_expected(y, values, horizon_months=horizon_months)
+    return Calibration(horizon_months, table, ratio, limits, len(y), y.simulated)
 
 
-def _observed_expected(
-    y: Outcome, predicted: np.ndarray, horizon_months: float
-) -> tuple[float, tuple[float, float]]:
-    found = kaplan_meier(y).at([horizon_months]).iloc[0]
-    observed, expected = 1.0 - found.survival, float(1.0 - predicted.mean())
-    if observed <= 0 or expected <= 0:
-        return float("nan"), (float("nan"), float("nan"))
-    ratio = observed / expected
-    reach = 1.959963984540054 * found.se / observed
-    return float(ratio), (float(ratio * np.exp(-reach)), float(ratio * np.exp(reach)))
+def _edges(values: NDArray[np.float64], groups: int, cuts: Sequence[float] | None) -> NDArray[np.float64]:
+    """Cut points between groups, ascending."""
+    if cuts is not None:
+        edges = np.unique(np.asarray(cuts, dtype=float))
+        if not np.isfinite(edges).all():
+            raise ConfigError("a cut point between groups is not a number")
+        return edges
+    if groups < 1:
+        raise ConfigError(f"calibration in {groups} groups", "Ask for at least 1.")
+    return np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1]))
