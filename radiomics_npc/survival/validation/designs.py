@@ -22,7 +22,7 @@ from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.folds import stratified_folds
 from radiomics_npc.survival.validation.fold_fits import FoldTask
 
-__all__ = ["LeaveCenterOut", "RepeatedFolds", "SplitDesign", "TemporalSplit"]
+__all__ = ["LeaveCenterOut", "RepeatedFolds", "SplitDesign", "TemporalSplit", "supported_horizon"]
 
 
 class SplitDesign(Protocol):
@@ -194,3 +194,14 @@ def _of_patients(given: Mapping[str, Any] | pd.Series, y: Outcome, what: str) ->
             f"{int(found.isna().sum())} patients have no {what}", f"Give the {what} of every patient."
         )
     return found
+
+
+def supported_horizon(asked: float, reached: float) -> float:
+    """The horizon asked for, or the last whole month that the follow-up reaches.
+
+    Examples
+    --------
+    >>> supported_horizon(60.0, 71.3), supported_horizon(60.0, 57.8), supported_horizon(60.0, 0.5)
+    (60.0, 57.0, 0.5)
+    """
+    return float(asked if reached >= asked else math.floor(reached) or reached)

@@ -3,7 +3,7 @@
 References
 ----------
 Royston P, Altman DG. External validation of a Cox prognostic model. BMC Med Res
-Methodol 2013;13:33.
+Methodol 2013;13:33. Debray TPA et al. J Clin Epidemiol 2015;68:279-289 (case mix).
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -23,9 +21,10 @@ from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.metrics.calibration import Calibration, calibrate
 from radiomics_npc.survival.metrics.concordance import Concordance, harrell_c, uno_c
-from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.prediction import outside_training
 from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.validation.horizon_scores import Row, case_mix, horizon_scores
+from radiomics_npc.survival.validation.recalibration import fit_slope, log_hazard
 
 __all__ = ["Validation", "require_same_extraction", "validate_model"]
 
@@ -46,6 +45,12 @@ class Validation:
     predictions : DataFrame
         By patient_id: risk, pfs at the horizon, group.
     notes : tuple of str
+    at_horizon : tuple
+        (metric, estimate, lower, upper) of AUC, Brier score, IPA (share of the Brier score of
+        one probability for all that is gained), O/E, calibration intercept (log of events over
+        expected, up to the horizon: 0 is right) and ICI (mean error of the probabilities).
+    case_mix : DataFrame or None
+        quantity (mean, sd of the log hazard), development, validation.
     simulated : bool
         These patients, or those that the model was trained on, never lived.
     """
@@ -61,6 +66,8 @@ class Validation:
     horizon_months: float
     notes: tuple[str, ...] = ()
     simulated: bool = False
+    at_horizon: tuple[Row, ...] = ()
+    case_mix: pd.DataFrame | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """One row a measure: metric, estimate, lower, upper (95%), patients, events; simulated, if so."""
@@ -68,12 +75,9 @@ class Validation:
         rows = [
             ("harrell_c", self.harrell.estimate, *self.harrell.interval()),
             (f"uno_c_{self.horizon_months:g}", self.uno.estimate, *self.uno.interval()),
+            *self.at_horizon,
             ("calibration_slope", self.slope, self.slope - reach, self.slope + reach),
         ]
-        if self.calibration is not None:
-            ratio = self.calibration.observed_expected
-            limits = self.calibration.observed_expected_interval
-            rows.append((f"observed_expected_{self.horizon_months:g}", ratio, *limits))
         table = pd.DataFrame(rows, columns=["metric", "estimate", "lower", "upper"])
         table["patients"], table["events"] = self.patients, self.events
         if self.simulated:
@@ -82,10 +86,21 @@ class Validation:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        return self.to_frame().to_html(index=False, float_format="{:.3f}".format) + f"<ul>{notes}</ul>"
+        shown = self.to_frame().to_html(index=False, float_format="{:.3f}".format)
+        if self.case_mix is not None:
+            shown += self.case_mix.to_html(index=False, float_format="{:.3f}".format)
+        return shown + f"<ul>{notes}</ul>"
 
 
-def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: float = 60.0) -> Validation:
+def validate_model(
+    model: Any,
+    X: pd.DataFrame,
+    y: Outcome,
+    *,
+    horizon_months: float = 60.0,
+    resamples: int = 0,
+    random_state: int = 0,
+) -> Validation:
     """Validate a frozen model on patients it has not seen.
 
     Parameters
@@ -96,6 +111,9 @@ def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: f
         By patient_id.
     y : Outcome
     horizon_months : float
+    resamples : int
+        Bootstrap samples for the limits of the ICI; 0 leaves it out, 200 take a few seconds.
+    random_state : int
 
     Returns
     -------
@@ -106,14 +124,23 @@ def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: f
     CohortError
         A column is absent, or a level is unknown.
 
+    Notes
+    -----
+    What cannot be had (no event, nobody followed so long) is left out or NaN, and a note says why.
+    :class:`radiomics_npc.survival.validation.recalibration.RecalibratedModel` mends a model
+    that turns out wrong in the large or too extreme.
+
     Examples
     --------
+    >>> import numpy as np
+    >>> from radiomics_npc.survival.models.cox import CoxModel
     >>> random = np.random.default_rng(0)
     >>> X = pd.DataFrame({"age": random.normal(size=200)})
     >>> y = Outcome(random.exponential(40 * np.exp(-X["age"])), np.ones(200), X.index)
     >>> model = CoxModel().fit(X[:100], y.take(range(100)))
     >>> validate_model(model, X[100:], y.take(range(100, 200))).to_frame()["metric"].tolist()
-    ['harrell_c', 'uno_c_60', 'calibration_slope', 'observed_expected_60']
+    ['harrell_c', 'uno_c_60', 'auc_60', 'brier_60', 'ipa_60', 'observed_expected_60',
+    'calibration_intercept', 'calibration_slope']
     """
     check_rows(X, y)
     risk = model.predict_risk(X)
@@ -133,29 +160,23 @@ def validate_model(model: Any, X: pd.DataFrame, y: Outcome, *, horizon_months: f
         calibration = calibrate(y, predictions[name], horizon_months=horizon_months)
     except (HorizonError, CohortError) as error:
         notes.append(str(error))
-    slope = se = float("nan")
+    scores, why = horizon_scores(
+        model, X, y, predictions[name].to_numpy(), horizon_months,
+        resamples=resamples, random_state=random_state,
+    )  # fmt: skip
+    notes += [note for note in why if note not in notes]
+    slope, se, mix = float("nan"), float("nan"), None
     try:
-        slope, se = _slope(y, _log_hazard(model, risk))
+        log_hazards = log_hazard(model, X, horizon_months)
+        mix = case_mix(model, log_hazards)
+        slope, se = fit_slope(y, log_hazards)
     except CohortError as error:
         notes.append(f"no calibration slope: {error}")
     return Validation(
         harrell_c(y, risk), uno_c(y, risk, tau=horizon_months), slope, se, calibration,
         predictions, len(y), int(y.event.sum()), horizon_months, tuple(notes),
-        bool(y.simulated or getattr(model, "simulated_", False)),
+        bool(y.simulated or getattr(model, "simulated_", False)), tuple(scores), mix,
     )  # fmt: skip
-
-
-def _log_hazard(model: Any, risk: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Risk on the scale of the probabilities: boosted risks are shrunk before they become those."""
-    last = model.last_step if isinstance(model, PrognosticModel) else model
-    return risk * getattr(last, "slope_", 1.0)
-
-
-def _slope(y: Outcome, log_hazard: NDArray[np.float64]) -> tuple[float, float]:
-    if np.ptp(log_hazard) == 0:
-        return float("nan"), float("nan")
-    cox = CoxModel().fit(pd.DataFrame({"risk": log_hazard}, index=y.patient_id), y)
-    return float(cox.coef_["risk"]), float(np.sqrt(np.diag(cox.covariance_))[0])
 
 
 def require_same_extraction(model: Any, features: FeatureTable | None) -> None:

@@ -25,7 +25,7 @@ from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.estimation.censoring import horizon_weights
-from radiomics_npc.survival.validation.cross_validation import supported_horizon
+from radiomics_npc.survival.validation.designs import supported_horizon
 from radiomics_npc.survival.validation.fold_fits import fit_copy
 from radiomics_npc.survival.validation.indexes import INDEXES
 from radiomics_npc.survival.validation.resample_fits import (

@@ -110,8 +110,8 @@ def log_hazard(model: Any, X: pd.DataFrame, horizon_months: float = 60.0) -> Flo
     ----------
     model : estimator or Pipeline
         Fitted. With proportional hazards its risk is taken, times ``slope_`` if it has one
-        (boosted risks are shrunk before they become probabilities); of others the log of the
-        cumulative hazard at the horizon.
+        (boosted risks are shrunk before they become probabilities); of others, and of strata
+        with a baseline each, the log of the cumulative hazard at the horizon.
     X : DataFrame
     horizon_months : float
 
@@ -126,7 +126,7 @@ def log_hazard(model: Any, X: pd.DataFrame, horizon_months: float = 60.0) -> Flo
     """
     last, table = last_step(model, X)
     inner = getattr(last, "last_step", last)
-    if hasattr(inner, "baseline_"):
+    if hasattr(inner, "baseline_") and not len(getattr(inner, "strata", ())):
         risk: Floats = np.asarray(last.predict_risk(table), dtype=float) * getattr(inner, "slope_", 1.0)
         return risk
     survival = last.predict_survival(table, [horizon_months])[:, 0]
