@@ -13,7 +13,6 @@ survival. The numbers equal R's ``survival::concordance``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +22,12 @@ from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.survival.estimation.censoring import censoring_distribution
+from radiomics_npc.survival.metrics.pairs import pair_sums
 
 __all__ = ["Concordance", "Difference", "concordance_difference", "harrell_c", "uno_c"]
 
 Floats = NDArray[np.float64]
-_CHUNK = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,15 @@ class Concordance:
         What each patient adds to the estimate; ``se**2`` is the sum of squares.
     pairs : float
         Comparable pairs, weighted for Uno's C.
+    simulated : bool
+        Patients that never lived.
     """
 
     estimate: float
     se: float
     influence: Floats
     pairs: float
+    simulated: bool = False
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Normal confidence interval, cut at 0 and 1."""
@@ -57,14 +60,15 @@ class Concordance:
         return max(0.0, self.estimate - reach), min(1.0, self.estimate + reach)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: estimate, se, lower, upper, pairs."""
+        """One row: estimate, se, lower, upper, pairs; simulated, if so."""
         lower, upper = self.interval()
-        return pd.DataFrame([{"estimate": self.estimate, "se": self.se, "lower": lower,
-                              "upper": upper, "pairs": self.pairs}])  # fmt: skip
+        row = {"estimate": self.estimate, "se": self.se, "lower": lower, "upper": upper, "pairs": self.pairs}
+        return pd.DataFrame([row | ({"simulated": True} if self.simulated else {})])
 
     def __repr__(self) -> str:
         lower, upper = self.interval()
-        return f"<Concordance {self.estimate:.3f} (95% CI {lower:.3f}-{upper:.3f})>"
+        who = ", simulated patients" if self.simulated else ""
+        return f"<Concordance {self.estimate:.3f} (95% CI {lower:.3f}-{upper:.3f}){who}>"
 
 
 @dataclass(frozen=True)
@@ -109,10 +113,12 @@ def harrell_c(y: Outcome, risk: ArrayLike, *, strata: ArrayLike | None = None) -
     >>> harrell_c(y, [4, 2, 3, 1]).estimate
     0.8
     """
-    return _concordance(y, risk, strata, None, np.inf)
+    return _concordance(y, risk, strata, 1.0, np.inf)
 
 
-def uno_c(y: Outcome, risk: ArrayLike, *, tau: float = 60.0, strata: ArrayLike | None = None) -> Concordance:
+def uno_c(
+    y: Outcome, risk: ArrayLike, *, tau: float | None = 60.0, strata: ArrayLike | None = None
+) -> Concordance:
     """Uno's concordance index: pairs weighted by the inverse probability of censoring.
 
     It does not depend on the censoring of this cohort, where Harrell's C does.
@@ -122,8 +128,9 @@ def uno_c(y: Outcome, risk: ArrayLike, *, tau: float = 60.0, strata: ArrayLike |
     y : Outcome
     risk : array, shape (n,)
         Higher is worse.
-    tau : float
-        Months; events later than tau do not count (``ymax`` in R).
+    tau : float, optional
+        Months; events later than tau do not count (``ymax`` in R). None: all count, and the
+        few latest weigh much.
     strata : array, shape (n,), optional
         Only pairs within a stratum count. The censoring distribution is that of
         all patients given.
@@ -146,9 +153,12 @@ def uno_c(y: Outcome, risk: ArrayLike, *, tau: float = 60.0, strata: ArrayLike |
     >>> round(uno_c(y, [4, 2, 3, 1], tau=60).estimate, 3)
     0.8
     """
-    if not tau > 0:
+    last = np.inf if tau is None else tau
+    if not last > 0:
         raise HorizonError(f"tau is {tau} months", "Give a positive time.")
-    return _concordance(y, risk, strata, 1.0 / _censoring_before(y) ** 2, tau)
+    free = np.ones(len(y))
+    free[y.event] = censoring_distribution(y).before(y.time_months[y.event])
+    return _concordance(y, risk, strata, 1.0 / free**2, last)
 
 
 def concordance_difference(first: Concordance, second: Concordance) -> Difference:
@@ -184,39 +194,8 @@ def concordance_difference(first: Concordance, second: Concordance) -> Differenc
     return Difference(estimate, se, z, float(2 * norm.sf(abs(z))))
 
 
-def _censoring_before(y: Outcome) -> Floats:
-    """Probability to be still uncensored just before each patient's time (Kaplan-Meier).
-
-    At equal times events come before censorings, so those with an event are no
-    longer at risk of being censored then.
-    """
-    inverse = np.unique(y.time_months, return_inverse=True)[1]
-    events = np.bincount(inverse, weights=y.event)
-    censored = np.bincount(inverse, weights=~y.event)
-    at_risk = len(y) - np.concatenate([[0.0], np.cumsum(events + censored)[:-1]]) - events
-    factor = 1.0 - np.divide(censored, at_risk, out=np.zeros_like(censored), where=at_risk > 0)
-    before = np.concatenate([[1.0], np.cumprod(factor)[:-1]])
-    # Only weights of events are used, and someone with an event at t was uncensored before t;
-    # a zero can stand only behind the last event.
-    before[before <= 0] = np.nan
-    result: Floats = before[inverse]
-    return result
-
-
-def _pairs(y: Outcome, risk: Floats, groups: NDArray[np.intp], cases: NDArray[np.intp]) -> Iterator[tuple[
-        NDArray[np.intp], NDArray[np.bool_], Floats]]:  # fmt: skip
-    """Chunks of event patients: their rows, who can be compared to them, and each pair's score 0, 1/2, 1."""
-    time, event = y.time_months, y.event
-    for start in range(0, len(cases), _CHUNK):
-        rows = cases[start : start + _CHUNK]
-        later = (time > time[rows, None]) | ((time == time[rows, None]) & ~event)
-        comparable = later & (groups == groups[rows, None])
-        score = 0.5 * ((risk[rows, None] > risk).astype(float) + (risk[rows, None] >= risk))
-        yield rows, comparable, score
-
-
 def _concordance(
-    y: Outcome, risk: ArrayLike, strata: ArrayLike | None, weight: Floats | None, last: float
+    y: Outcome, risk: ArrayLike, strata: ArrayLike | None, weight: Floats | float, last: float
 ) -> Concordance:
     """Weighted share of concordant pairs, and each patient's influence on it."""
     score = np.asarray(risk, dtype=float)
@@ -224,19 +203,15 @@ def _concordance(
         raise CohortError(f"{len(y)} patients but risks of shape {score.shape}")
     if np.isnan(score).any():
         raise CohortError(f"the risk of {int(np.isnan(score).sum())} patients is missing")
-    groups = np.zeros(len(y), dtype=int) if strata is None else pd.factorize(np.asarray(strata))[0]
-    cases = np.flatnonzero(y.event & (y.time_months <= last))
-    good, all_pairs = np.zeros(len(y)), np.zeros(len(y))
-    for rows, comparable, points in _pairs(y, score, groups, cases):
-        pair = comparable * (1.0 if weight is None else weight[rows, None])
-        won = pair * points
-        good[rows] += won.sum(axis=1)
-        all_pairs[rows] += pair.sum(axis=1)
-        good += won.sum(axis=0)
-        all_pairs += pair.sum(axis=0)
-    total = all_pairs.sum() / 2
+    groups = None if strata is None else pd.factorize(np.asarray(strata))[0]
+    if groups is not None and groups.shape != score.shape:
+        raise CohortError(f"{len(y)} patients but strata of shape {groups.shape}")
+    case_weight = np.where(y.event & (y.time_months <= last), weight, 0.0)
+    concordant, comparable = pair_sums(y, score, case_weight, groups)
+    # Both are summed over the patients with the event, in one order: a perfect model has exactly 1.
+    total = float(comparable[0].sum())
     if total == 0:
-        return Concordance(float("nan"), float("nan"), np.full(len(y), np.nan), 0.0)
-    estimate = float(good.sum() / 2 / total)
-    influence = (good - estimate * all_pairs) / total
-    return Concordance(estimate, float(np.sqrt(np.sum(influence**2))), influence, float(total))
+        return Concordance(float("nan"), float("nan"), np.full(len(y), np.nan), 0.0, y.simulated)
+    estimate = float(concordant[0].sum() / total)
+    influence = (concordant.sum(axis=0) - estimate * comparable.sum(axis=0)) / total
+    return Concordance(estimate, float(np.sqrt(np.sum(influence**2))), influence, total, y.simulated)
