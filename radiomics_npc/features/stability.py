@@ -43,7 +43,7 @@ class IntraclassCorrelation:
         One of :data:`FORMS`.
     estimate, lower, upper : array of float, shape (p,)
         With the confidence limits; negative values are kept as they are, NaN
-        where there is none. Shape () for a single feature.
+        where there is none. For a single feature, numbers.
     n : array of int, shape (p,)
         Patients with all ratings, on which the estimate rests.
     left_out : array of int, shape (p,)
@@ -143,11 +143,12 @@ def intraclass_correlation(
         squares = _mean_squares(cube, complete)
         found = _estimates(squares, complete.sum(axis=0), cube.shape[1], form, (1 - confidence) / 2)
     reason = _reasons(cube, complete, found[0])
-    numbers = [np.where(reason == "", number, np.nan) for number in found]
+    # none exceeds 1 but by rounding
+    numbers = [np.where(reason == "", np.minimum(number, 1.0), np.nan) for number in found]
     n = complete.sum(axis=0)
-    shown = (np.asarray(array[0] if single else array) for array in (*numbers, n, len(cube) - n, reason))
-    estimate, lower, upper, n, left_out, reason = shown
-    return IntraclassCorrelation(form, estimate, lower, upper, n, left_out, cube.shape[1], reason)
+    shown: list[Any] = [*numbers, n, len(cube) - n, reason]
+    estimate, lower, upper, n, left_out, why = (array[0] if single else array for array in shown)
+    return IntraclassCorrelation(form, estimate, lower, upper, n, left_out, cube.shape[1], why)
 
 
 def _reasons(cube: Floats, complete: NDArray[np.bool_], estimate: Floats) -> NDArray[np.object_]:
