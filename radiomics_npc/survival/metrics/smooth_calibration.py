@@ -53,7 +53,8 @@ class SmoothCalibration:
     distances : DataFrame
         metric, estimate, lower, upper. Over the patients, absolute differences of
         observed and predicted: mean (``ici``), median (``e50``), 90th percentile
-        (``e90``), largest (``emax``). Limits by bootstrap, NaN without.
+        (``e90``), largest (``emax``). Limits by bootstrap, NaN without; as no distance
+        is negative, chance alone lifts all of them, and the limits more.
     patients, events : int
     notes : tuple of str
     simulated : bool
