@@ -1,8 +1,8 @@
-"""Missing values, filled with what was learnt in training."""
+"""Missing values: filled with what was learnt in training, or patients left out with the loss said."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import pandas as pd
@@ -13,7 +13,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import check_rows
 
-__all__ = ["SimpleImputation"]
+__all__ = ["SimpleImputation", "complete_cases"]
 
 
 class SimpleImputation(TransformerMixin, BaseEstimator):
@@ -116,3 +116,63 @@ def _as_number(column: pd.Series) -> pd.Series:
             f"column {column.name} holds text where numbers are needed",
             "Make it a pandas Categorical to use it as a factor.",
         ) from None
+
+
+def complete_cases(
+    X: pd.DataFrame, y: Outcome, *, columns: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, Outcome, pd.DataFrame]:
+    """Leave out patients with missing values, and say how many and because of which column.
+
+    Parameters
+    ----------
+    X : DataFrame
+    y : Outcome
+    columns : sequence of str, optional
+        Where a missing value counts; by default all columns.
+
+    Returns
+    -------
+    X, y
+        Of the patients without missing values.
+    loss : DataFrame
+        One row a column, and the last one, ``any column``: ``missing`` patients, ``events``
+        among them, ``only_here`` (patients lost for this column alone), ``share`` of all
+        patients.
+
+    Raises
+    ------
+    CohortError
+        A column is absent, or no patient is complete.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"age": [40.0, None, 60.0], "ebv": [1.0, None, None]}, index=list("abc"))
+    >>> kept, _, loss = complete_cases(X, Outcome([9, 8, 7], [1, 0, 1], X.index))
+    >>> list(kept.index), loss["missing"].to_dict(), loss["only_here"].to_dict()
+    (['a'], {'age': 1, 'ebv': 2, 'any column': 2}, {'age': 0, 'ebv': 1, 'any column': 2})
+    """
+    check_rows(X, y)
+    names = list(X.columns) if columns is None else list(columns)
+    absent = [name for name in names if name not in X.columns]
+    if absent:
+        raise CohortError(f"columns are absent: {', '.join(map(str, absent[:3]))}")
+    missing = X[names].isna()
+    incomplete = missing.any(axis=1)
+    if incomplete.all():
+        raise CohortError(
+            "no patient has all values", "Impute, or leave out the columns that are rarely known."
+        )
+    alone = missing[missing.sum(axis=1) == 1]
+    table = missing.assign(**{"any column": incomplete})
+    loss = pd.DataFrame(
+        {
+            "missing": table.sum(),
+            "events": table[y.event].sum(),
+            "only_here": alone.sum().reindex(table.columns, fill_value=int(incomplete.sum())),
+            "share": table.mean(),
+        }
+    )
+    loss.index.name = "column"
+    if y.simulated:
+        loss["simulated"] = True
+    return X[~incomplete], y.take((~incomplete).to_numpy()), loss
