@@ -99,7 +99,8 @@ class CompetingOutcome:
     def take(self, rows: NDArray[Any] | Sequence[int]) -> CompetingOutcome:
         """Patients by position or boolean mask. Repeats (a bootstrap sample) get new identifiers."""
         kept = self.any_cause().take(rows)
-        cause = self.cause[np.asarray(rows)]
+        rows = np.asarray(rows)
+        cause = self.cause[rows if rows.size else rows.astype(int)]
         return replace(self, time_months=kept.time_months, cause=cause, patient_id=kept.patient_id)
 
     def loc(self, patient_id: Sequence[str] | pd.Index[str]) -> CompetingOutcome:

@@ -97,6 +97,7 @@ class Outcome:
         Repeats (a bootstrap sample) get new identifiers, and ``source`` keeps the old ones.
         """
         rows = np.asarray(rows)
+        rows = rows if rows.size else rows.astype(int)  # an empty list is an array of float
         ids = self.patient_id[rows]
         source = None if self.source is None else self.source[rows]
         if ids.has_duplicates:
