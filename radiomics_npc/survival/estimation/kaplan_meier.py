@@ -1,28 +1,33 @@
-"""Kaplan-Meier curves with numbers at risk, and the log-rank test.
+"""Kaplan-Meier curves with confidence limits, numbers at risk, and the median.
 
 References
 ----------
 Kaplan EL, Meier P. J Am Stat Assoc 1958;53:457-481. Greenwood M. 1926. Kalbfleisch
 JD, Prentice RL. The Statistical Analysis of Failure Time Data (log-log interval).
-The numbers equal R's ``survfit(conf.type = "log-log")`` and ``survdiff``.
+Brookmeyer R, Crowley J. Biometrics 1982;38:29-41 (interval of the median). The
+numbers equal R's ``survfit`` with ``conf.type`` "log-log", "log" or "plain".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2, norm
+from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.estimation.baseline import step_function
+from radiomics_npc.survival.estimation.log_rank import LogRank, log_rank
 
 __all__ = ["KaplanMeier", "LogRank", "kaplan_meier", "log_rank"]
 
 Floats = NDArray[np.float64]
+Interval = Literal["log-log", "log", "plain"]
+_SAME = 1e-8  # probabilities closer than this are the same step
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,8 @@ class KaplanMeier:
     events, censored : array of int, shape (k,)
     times : array of float, shape (n,)
         All follow-up times, sorted.
+    simulated : bool
+        Of patients that never lived.
     """
 
     time_months: Floats
@@ -48,6 +55,7 @@ class KaplanMeier:
     events: NDArray[np.intp]
     censored: NDArray[np.intp]
     times: Floats
+    simulated: bool = False
 
     def at(self, times: ArrayLike) -> pd.DataFrame:
         """Estimates at some times: time_months, survival, se, lower, upper, at_risk; NaN past follow-up."""
@@ -68,24 +76,48 @@ class KaplanMeier:
         )
         return result
 
+    def quantile(self, share: float = 0.5) -> tuple[float, float, float]:
+        """Time by which a share of the patients has had the event, with confidence limits.
+
+        Where the curve, or a limit of it, meets the line; the middle of the step if it
+        lies on the line. NaN where it is not met within the follow-up.
+
+        Parameters
+        ----------
+        share : float
+            0.5 is the median.
+
+        Returns
+        -------
+        time, lower, upper : float
+            Months.
+        """
+        if not 0 < share < 1:
+            raise CohortError(f"{share:g} is no share of the patients", "Give a number between 0 and 1.")
+        found = (_crossing(self.time_months, c, 1 - share) for c in (self.survival, self.lower, self.upper))
+        time, lower, upper = found
+        return time, lower, upper
+
     def to_frame(self) -> pd.DataFrame:
-        """One row a distinct time."""
+        """One row a distinct time; simulated, if so."""
         table = self.at(self.time_months)
         table["events"], table["censored"] = self.events, self.censored
-        return table
+        return table.assign(simulated=True) if self.simulated else table
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
 
 
-def kaplan_meier(y: Outcome, *, confidence: float = 0.95) -> KaplanMeier:
+def kaplan_meier(y: Outcome, *, confidence: float = 0.95, interval: Interval = "log-log") -> KaplanMeier:
     """Estimate the survival curve.
 
     Parameters
     ----------
     y : Outcome
     confidence : float
-        Of the log-log interval.
+        Of the interval.
+    interval : {"log-log", "log", "plain"}
+        Scale on which it is normal. R takes "log" unless told; limits are cut at 0 and 1.
 
     Returns
     -------
@@ -94,7 +126,7 @@ def kaplan_meier(y: Outcome, *, confidence: float = 0.95) -> KaplanMeier:
     Raises
     ------
     CohortError
-        No patients.
+        No patients, or an interval of another name.
 
     Examples
     --------
@@ -113,77 +145,37 @@ def kaplan_meier(y: Outcome, *, confidence: float = 0.95) -> KaplanMeier:
     at_risk = len(y) - np.concatenate([[0], np.cumsum(leaving)[:-1]])
     survival = np.cumprod(1.0 - events / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.cumsum(events / (at_risk * (at_risk - events)))
-        reach = norm.ppf(0.5 + confidence / 2) * np.sqrt(spread) / np.log(survival)
-        lower, upper = survival ** np.exp(-reach), survival ** np.exp(reach)
-        spread_of_survival = survival * np.sqrt(spread)
+        spread = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
+        lower, upper = _limits(survival, spread, norm.ppf(0.5 + confidence / 2), interval)
+        spread_of_survival = survival * spread
     flat = survival == 1.0
     lower, upper = np.where(flat, 1.0, lower), np.where(flat, 1.0, upper)
     se = np.where(flat, 0.0, spread_of_survival)
-    return KaplanMeier(times, survival, se, lower, upper, events, leaving - events, np.sort(y.time_months))
-
-
-@dataclass(frozen=True, eq=False)
-class LogRank:
-    """Log-rank test: chi_square, df, p, and a table with n, observed and expected events by group."""
-
-    chi_square: float
-    df: int
-    p: float
-    table: pd.DataFrame
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a group."""
-        return self.table
-
-    def _repr_html_(self) -> str:
-        head = f"<p>Log-rank: chi-square {self.chi_square:.2f}, {self.df} df, p = {self.p:.2g}</p>"
-        return head + self.table.to_html(float_format="{:.1f}".format)
-
-
-def log_rank(y: Outcome, groups: ArrayLike | pd.Series) -> LogRank:
-    """Test whether groups differ in survival.
-
-    Parameters
-    ----------
-    y : Outcome
-    groups : array, shape (n,)
-        Empty groups do not count.
-
-    Returns
-    -------
-    LogRank
-
-    Raises
-    ------
-    CohortError
-        Fewer than two groups, or lengths differ.
-
-    Examples
-    --------
-    >>> y = Outcome([1, 2, 3, 4, 5, 6], [1, 1, 1, 1, 0, 1])
-    >>> round(log_rank(y, ["a", "a", "a", "b", "b", "b"]).chi_square, 3)
-    5.052
-    """
-    given = pd.Categorical(pd.Series(groups)).remove_unused_categories()
-    if len(given) != len(y):
-        raise CohortError(f"{len(y)} patients but {len(given)} group labels")
-    if len(given.categories) < 2 or (given.codes < 0).any():
-        raise CohortError("the log-rank test needs every patient in one of at least two groups")
-    member = np.eye(len(given.categories))[given.codes]
-    when = np.unique(y.time_months[y.event])
-    at_risk = (y.time_months[None, :] >= when[:, None]).astype(float) @ member
-    dying = ((y.time_months[None, :] == when[:, None]) & y.event).astype(float) @ member
-    total, deaths = at_risk.sum(axis=1), dying.sum(axis=1)
-    share = at_risk / total[:, None]
-    expected = (deaths[:, None] * share).sum(axis=0)
-    factor = deaths * (total - deaths) / np.maximum(total - 1, 1)
-    variance = np.diag(factor @ share) - (share * factor[:, None]).T @ share
-    excess = dying.sum(axis=0) - expected
-    statistic = float(excess[1:] @ np.linalg.pinv(variance[1:, 1:]) @ excess[1:])
-    df = len(given.categories) - 1
-    table = pd.DataFrame(
-        {"n": member.sum(axis=0).astype(int), "observed": dying.sum(axis=0), "expected": expected},
-        index=pd.Index(given.categories, name="group"),
+    return KaplanMeier(
+        times, survival, se, lower, upper, events, leaving - events, np.sort(y.time_months), y.simulated
     )
-    return LogRank(statistic, df, float(chi2.sf(statistic, df)), table)
+
+
+def _limits(survival: Floats, spread: Floats, z: float, interval: Interval) -> tuple[Floats, Floats]:
+    """Confidence limits; ``spread`` is the standard error of the log survival."""
+    if interval == "log-log":
+        reach = z * spread / np.log(survival)
+        return survival ** np.exp(-reach), survival ** np.exp(reach)
+    if interval == "log":
+        return survival * np.exp(-z * spread), np.minimum(1.0, survival * np.exp(z * spread))
+    if interval == "plain":
+        reach = z * spread * survival
+        return np.maximum(0.0, survival - reach), np.minimum(1.0, survival + reach)
+    raise CohortError(f"interval {interval!r} is unknown", "Take log-log, log or plain.")
+
+
+def _crossing(times: Floats, curve: Floats, level: float) -> float:
+    """When a falling step function meets a level."""
+    reached = np.flatnonzero(curve <= level + _SAME)
+    if len(reached) == 0:
+        return float("nan")
+    at = reached[0]
+    if curve[at] < level - _SAME:
+        return float(times[at])
+    below = np.flatnonzero(curve < level - _SAME)
+    return float((times[at] + times[below[0] if len(below) else -1]) / 2)
