@@ -10,24 +10,39 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
+from radiomics_npc.survival.models.cut_points import select_cut_point
 
 __all__ = ["GROUP_NAMES", "RiskGroups"]
 
-GROUP_NAMES = {"median": ("low", "high"), "tertiles": ("low", "intermediate", "high")}
+GROUP_NAMES = {
+    "median": ("low", "high"),
+    "tertiles": ("low", "intermediate", "high"),
+    "maxstat": ("low", "high"),
+}
 
 
 class RiskGroups(BaseEstimator):
-    """Low to high risk, cut at the quantiles of the predicted risk in training.
+    """Low to high risk, cut at quantiles of the predicted risk in training, or where survival differs most.
 
     Parameters
     ----------
-    how : {"tertiles", "median"}
+    how : {"tertiles", "median", "maxstat"}
+        "maxstat" takes the cut with the largest log-rank statistic in training. How far
+        its groups differ in training is too good to be true: ``selection_.p`` corrects
+        for the search, and the groups are to be shown in other patients.
+    min_proportion : float
+        Of "maxstat": no group holds fewer of the training patients.
+    random_state : int
+        Of the permutations behind the corrected p.
 
     Attributes
     ----------
     cut_points_ : tuple of float
         A risk above a cut point belongs to the higher group.
+    selection_ : SelectedCutPoint
+        Of "maxstat": the search and its p.
 
     Examples
     --------
@@ -36,16 +51,30 @@ class RiskGroups(BaseEstimator):
     ((0.25,), ['low', 'high', 'high'])
     """
 
-    def __init__(self, how: Literal["median", "tertiles"] = "tertiles") -> None:
+    def __init__(
+        self,
+        how: Literal["median", "tertiles", "maxstat"] = "tertiles",
+        *,
+        min_proportion: float = 0.1,
+        random_state: int = 0,
+    ) -> None:
         self.how = how
+        self.min_proportion = min_proportion
+        self.random_state = random_state
 
-    def fit(self, risk: ArrayLike) -> Self:
-        """Learn the cut points from the risks of the training patients.
+    def fit(self, risk: ArrayLike, y: Outcome | None = None) -> Self:
+        """Learn the cut points from the training patients.
+
+        Parameters
+        ----------
+        risk : array, shape (n,)
+        y : Outcome, optional
+            Of the same patients; "maxstat" needs it.
 
         Raises
         ------
         CohortError
-            A risk is missing, or ``how`` is unknown.
+            A risk is missing, ``how`` is unknown, or "maxstat" without an outcome or a cut.
         """
         values = np.asarray(risk, dtype=float)
         if self.how not in GROUP_NAMES:
@@ -54,6 +83,15 @@ class RiskGroups(BaseEstimator):
             )
         if len(values) == 0 or not np.isfinite(values).all():
             raise CohortError("risk groups need the risk of every training patient")
+        if self.how == "maxstat":
+            if y is None:
+                raise CohortError("risk groups by maxstat need the outcome", "Give fit the outcome, too.")
+            self.selection_ = select_cut_point(
+                y, values, min_proportion=self.min_proportion, max_proportion=1 - self.min_proportion,
+                random_state=self.random_state,
+            )  # fmt: skip
+            self.cut_points_: tuple[float, ...] = (self.selection_.cut_point,)
+            return self
         parts = len(GROUP_NAMES[self.how])
         self.cut_points_ = tuple(float(q) for q in np.quantile(values, np.arange(1, parts) / parts))
         return self
