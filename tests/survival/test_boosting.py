@@ -195,6 +195,26 @@ def test_xgboost_sees_the_partial_likelihood(gbsg):
     assert found == pytest.approx(loss.mean(), rel=2e-6)
 
 
+def test_trees_grown_in_step_with_others_are_the_same_trees():
+    """xgboost draws the random numbers of all its boosters from one stream unless told otherwise."""
+    import xgboost
+
+    X, y, _ = curved(120, 7)
+    settings = base_settings("cox", "normal", 0, subsample=0.5, colsample_bytree=0.5, max_depth=2, eta=0.3)
+    settings = complete_settings(settings, y, [0] * 6)
+    data = [
+        labeled(X.to_numpy()[half], y.take(np.arange(120)[half]), "cox")
+        for half in (slice(60), slice(60, 120))
+    ]
+    boosters = [xgboost.Booster(settings, [part]) for part in data]
+    for step in range(5):
+        for booster, part in zip(boosters, data, strict=True):
+            booster.update(part, step)
+    for booster, part in zip(boosters, data, strict=True):
+        alone = margins(grow_trees(settings, part, 5), part, 5)
+        np.testing.assert_array_equal(margins(booster, part, 5), alone)
+
+
 # -- constraints ---------------------------------------------------------------------------------
 
 
