@@ -8,6 +8,7 @@ from scipy.stats import bootstrap, norm
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.survival.estimation.partial_likelihood import maximize_partial_likelihood
+from radiomics_npc.survival.metrics.bootstrap_limits import bootstrap_limits
 from radiomics_npc.survival.metrics.concordance import concordance_difference, harrell_c
 from radiomics_npc.survival.metrics.intervals import (
     bootstrap_difference,
@@ -190,6 +191,17 @@ def test_perfect_model_has_no_bca_surprise():
     highest = bootstrap_interval(lambda y, x: float(len(np.unique(x))), y, np.arange(30.0), resamples=50)
     assert np.isnan(highest.lower)
     assert "one side" in highest.note
+
+
+def test_limits_by_hand():
+    draws = np.arange(101.0)
+    assert bootstrap_limits(40, draws, method="basic", confidence=0.5) == (5, 55)
+    # Without skewness BCa moves both limits by twice the bias on the normal scale.
+    low, high = bootstrap_limits(59.5, draws, confidence=0.9, left_out=np.full(5, np.nan))
+    moved = norm.cdf(2 * norm.ppf(60 / 101) + norm.ppf([0.05, 0.95]))
+    assert (low, high) == pytest.approx(tuple(100 * moved), abs=1e-12)
+    with pytest.raises(ConfigError, match="without each patient"):
+        bootstrap_limits(40, draws)
 
 
 def test_tables_and_series_are_resampled_by_row():

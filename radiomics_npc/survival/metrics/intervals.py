@@ -5,31 +5,30 @@ known from these patients, not what another training cohort would have made of i
 
 References
 ----------
-Efron B. J Am Stat Assoc 1987;82:171-185 (BCa). Efron B, Tibshirani RJ. An Introduction
-to the Bootstrap. 1993, chapters 11, 13 and 14. The limits equal ``scipy.stats.bootstrap``.
+Efron B, Tibshirani RJ. An Introduction to the Bootstrap. 1993, chapters 11, 13 and 14.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError
+from radiomics_npc.survival.metrics.bootstrap_limits import Method, bootstrap_limits
 from radiomics_npc.survival.metrics.resampling import bootstrap_rows
 
 __all__ = ["Interval", "bootstrap_difference", "bootstrap_interval", "jackknife_interval"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-Method = Literal["bca", "percentile", "basic"]
 Score = Callable[[Outcome, Any], float]
 _USABLE = 0.9  # share of resamples that must have given a score
 
@@ -139,11 +138,7 @@ def bootstrap_interval(
     True
     """
     rows_of = _checked_rows(y, [prediction], resamples, indices, method, confidence, random_state)
-
-    def value(rows: Ints | None) -> float:
-        return _value(score, y, prediction, rows)
-
-    return _bootstrap(value, y, rows_of, method, confidence)
+    return _bootstrap(partial(_value, score, y, prediction), y, rows_of, method, confidence)
 
 
 def bootstrap_difference(
@@ -190,7 +185,7 @@ def bootstrap_difference(
     """
     rows_of = _checked_rows(y, [first, second], resamples, indices, method, confidence, random_state)
 
-    def value(rows: Ints | None) -> float:
+    def value(rows: Ints | None = None) -> float:
         return _value(score, y, first, rows) - _value(score, y, second, rows)
 
     return _bootstrap(value, y, rows_of, method, confidence)
@@ -224,11 +219,8 @@ def jackknife_interval(score: Score, y: Outcome, prediction: Any, *, confidence:
     (3.0, 1.08, 1.08)
     """
     _check(y, [prediction], confidence)
-
-    def value(rows: Ints | None) -> float:
-        return _value(score, y, prediction, rows)
-
-    estimate = _defined(value(None))
+    value = partial(_value, score, y, prediction)
+    estimate = _defined(value())
     replicates = _leave_one_out(value, len(y))
     known = replicates[~np.isnan(replicates)]
     note, usable = _note(replicates, "patients left out")
@@ -269,7 +261,7 @@ def _checked_rows(
     return given.astype(np.intp)
 
 
-def _value(score: Score, y: Outcome, prediction: Any, rows: Ints | None) -> float:
+def _value(score: Score, y: Outcome, prediction: Any, rows: Ints | None = None) -> float:
     """The score in a resample; NaN where it is undefined."""
     if rows is not None:
         y = y.take(rows)
@@ -286,9 +278,8 @@ def _defined(estimate: float) -> float:
     return estimate
 
 
-def _leave_one_out(value: Callable[[Ints | None], float], n: int) -> Floats:
-    everyone = np.arange(n)
-    return np.array([value(np.delete(everyone, k)) for k in range(n)])
+def _leave_one_out(value: Callable[..., float], n: int) -> Floats:
+    return np.array([value(np.delete(np.arange(n), k)) for k in range(n)])
 
 
 def _note(replicates: Floats, of: str) -> tuple[str, bool]:
@@ -300,45 +291,19 @@ def _note(replicates: Floats, of: str) -> tuple[str, bool]:
 
 
 def _bootstrap(
-    value: Callable[[Ints | None], float],
-    y: Outcome,
-    rows_of: Iterable[Ints],
-    method: Method,
-    confidence: float,
+    value: Callable[..., float], y: Outcome, rows_of: Iterable[Ints], method: Method, confidence: float
 ) -> Interval:
-    estimate = _defined(value(None))
+    estimate = _defined(value())
     replicates = np.array([value(rows) for rows in rows_of])
     known = replicates[~np.isnan(replicates)]
     note, usable = _note(replicates, "resamples")
-    if not usable:
-        return Interval(
-            estimate, np.nan, np.nan, np.nan, np.nan, method, confidence, replicates, note, y.simulated
+    lower = upper = se = bias = float("nan")
+    if usable:
+        se, bias = float(known.std(ddof=1)), float(known.mean() - estimate)
+        left_out = _leave_one_out(value, len(y)) if method == "bca" else None
+        lower, upper = bootstrap_limits(
+            estimate, known, method=method, confidence=confidence, left_out=left_out
         )
-    shares = np.array([0.5 - confidence / 2, 0.5 + confidence / 2])
-    if method == "bca":
-        shares = _bca_shares(shares, estimate, known, _leave_one_out(value, len(y)))
-    if np.isnan(shares).any():
-        note += ("; " if note else "") + "no BCa interval: all resamples lie on one side of the estimate"
-        lower = upper = np.nan
-    else:
-        lower, upper = np.quantile(known, shares)
-    if method == "basic":
-        lower, upper = 2 * estimate - upper, 2 * estimate - lower
-    return Interval(
-        estimate, float(lower), float(upper), float(known.std(ddof=1)), float(known.mean() - estimate),
-        method, confidence, replicates, note, y.simulated,
-    )  # fmt: skip
-
-
-def _bca_shares(shares: Floats, estimate: float, replicates: Floats, left_out: Floats) -> Floats:
-    """Shares of the bootstrap distribution that bound the interval; NaN where there are none."""
-    below = 0.5 * ((replicates < estimate).mean() + (replicates <= estimate).mean())
-    if not 0 < below < 1:
-        return np.full(2, np.nan)
-    gap = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
-    spread = np.sum(gap**2) ** 1.5
-    acceleration = np.sum(gap**3) / (6 * spread) if spread > 0 else 0.0
-    bias = ndtri(below)
-    moved = bias + ndtri(shares)
-    result: Floats = ndtr(bias + moved / (1 - acceleration * moved))
-    return result
+        if np.isnan(lower):
+            note += ("; " if note else "") + "no BCa interval: all resamples lie on one side of the estimate"
+    return Interval(estimate, lower, upper, se, bias, method, confidence, replicates, note, y.simulated)
