@@ -47,6 +47,14 @@ def compare_raters(
         No patient, or no sequence, is in both cohorts.
     ConfigError
         The settings are wrong.
+
+    Examples
+    --------
+    >>> compare_raters(Cohort(cases=()), Cohort(cases=()))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.CohortError: the two raters share no patient. Check that patient identifiers and
+    sequences are written alike in both cohorts.
     """
     both = set(cohort_a.patient_ids) & set(cohort_b.patient_ids)
     sequences = tuple(name for name in cohort_a.sequences if name in cohort_b.sequences)

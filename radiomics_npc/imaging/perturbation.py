@@ -173,6 +173,13 @@ def noise_level(image: Volume, mask: Mask) -> float:
     rows and columns, and the median of its size, which does not see the few
     voxels on other edges. Images that the scanner interpolated hold less noise
     between neighbors than they hold in all: for them it is too low.
+
+    Examples
+    --------
+    >>> array = 100 + np.random.default_rng(0).normal(0, 5, (8, 40, 40))
+    >>> mask = Mask(np.ones(array.shape), (1.0, 1.0, 1.0))
+    >>> round(noise_level(Volume(array, (1.0, 1.0, 1.0)), mask), 1)
+    5.0
     """
     array = cut(image, box_around(mask, _AROUND_MM)).array.astype(float)
     across = np.array([1.0, -2.0, 1.0])
