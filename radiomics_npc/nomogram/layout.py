@@ -94,6 +94,21 @@ def _thinned(positions: Iterable[float], values: Iterable[float], character: flo
     return tuple(Tick(x, _number(v) if x == places[0] else "") for x, v in zip(places, numbers, strict=True))
 
 
+def _numeric(positions: Sequence[float], values: Sequence[float], character: float) -> tuple[Tick, ...]:
+    """Ticks of a number; where a spline turns back, the labels change lane."""
+    directions = np.sign(np.diff(positions, append=positions[-1:]))
+    directions[-1:] = directions[-2:-1]
+    runs = np.cumsum(np.diff(directions, prepend=directions[:1]) != 0)
+    lanes: dict[str, list[Tick]] = {lane: [] for lane in _LANES}
+    for run in np.unique(runs):
+        lane = _LANES[int(run) % len(_LANES)]
+        at = np.flatnonzero(runs == run)
+        for tick in _thinned([positions[i] for i in at], [values[i] for i in at], character):
+            free = _free([*lanes[lane], tick], character)
+            lanes[lane].append(Tick(tick.x, tick.text if free else "", lane))
+    return tuple(tick for ticks in lanes.values() for tick in ticks)
+
+
 def _staggered(positions: Sequence[float], levels: Sequence[str], character: float) -> tuple[Tick, ...]:
     """Levels of a factor: none is left out; neighbors that would touch change lane."""
     together: dict[float, list[str]] = {}
@@ -112,7 +127,7 @@ def _variable_row(axis: Axis, character: float) -> Row:
     if axis.is_factor:
         ticks = _staggered(positions, [str(v) for v in axis.values], character)
     else:
-        ticks = _thinned(positions, [float(v) for v in axis.values], character)
+        ticks = _numeric(positions, [float(v) for v in axis.values], character)
     return Row(column_label(axis.name), ticks, min(positions), max(positions), axis.name)
 
 

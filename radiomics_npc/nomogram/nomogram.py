@@ -94,7 +94,8 @@ class Nomogram:
         Raises
         ------
         ConfigError
-            The model is no fitted Cox model: a boosted one has no points scale.
+            The model is no fitted Cox model: a boosted one has no points scale; or it
+            has interactions or strata, which one axis a variable cannot show.
         HorizonError
             A horizon is not positive, or past the follow-up of the training patients.
         CohortError
@@ -105,6 +106,7 @@ class Nomogram:
             raise ConfigError(
                 f"a {type(model).__name__} has no points scale", "Draw the nomogram of a fitted Cox model."
             )
+        _require_one_axis_a_variable(cox)
         months = tuple(float(month) for month in horizons)
         hazard = _hazard_at(cox.baseline_, months, float(cox.follow_up_months_))
         nomogram = cls(
@@ -284,6 +286,21 @@ class Nomogram:
 def _told(model: Any, cox: Any, attribute: str) -> Any:
     """What the model, or else its Cox part, says about itself."""
     return getattr(model, attribute, getattr(cox, attribute, None))
+
+
+def _require_one_axis_a_variable(cox: Any) -> None:
+    """Refuse a model whose risk is no sum of points, or whose points mean another risk in each stratum."""
+    crossed = [term.name for term in cox.terms_ if term.kind == "interaction"]
+    if crossed:
+        raise ConfigError(
+            f"the interaction {crossed[0]} has no axis of its own: points of one variable depend on another",
+            "Draw a model without interactions.",
+        )
+    if len(cox.strata):
+        raise ConfigError(
+            f"survival at the same points differs between the strata ({', '.join(cox.strata)})",
+            "Draw a model without strata: the column as a factor, or one model for each stratum.",
+        )
 
 
 def _hazard_at(

@@ -46,7 +46,9 @@ def _card_variable(nomogram: Nomogram, term: Term) -> dict[str, Any]:
     else:
         assert term.range is not None
         low, high = (float(end) for end in term.range)
-        variable |= {"coefficient": float(term.coefficients[0]), "low": low, "high": high}
+        variable |= {"coefficients": list(term.coefficients), "low": low, "high": high}
+        if term.kind == "spline":
+            variable["knots"] = list(term.knots)
     return variable
 
 

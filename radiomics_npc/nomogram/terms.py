@@ -90,6 +90,6 @@ def read_column(term: Term, column: pd.Series[Any]) -> NDArray[np.float64]:
             f"({training_range(term)})",
             "The model knows nothing there, so no probability is given: leave these patients out.",
         )
-    if term.kind == "linear":
+    if term.kind != "factor":
         column = pd.to_numeric(column)
     return term.effect(column)

@@ -87,6 +87,12 @@ def model(gbsg: tuple[pd.DataFrame, Outcome]) -> CoxModel:
 
 
 @pytest.fixture(scope="session")
+def curved(gbsg: tuple[pd.DataFrame, Outcome]) -> CoxModel:
+    """R's model B: a restricted cubic spline of age."""
+    return CoxModel(min_category=1, splines={"age": 4}).fit(gbsg[0].drop(columns="meno"), gbsg[1])
+
+
+@pytest.fixture(scope="session")
 def npc() -> Nomogram:
     """A model as this package makes them: merged T category, signature, simulated patients."""
     merged = Term(

@@ -11,6 +11,7 @@ import pytest
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.nomogram.nomogram import Nomogram
+from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 
 
@@ -39,6 +40,53 @@ def test_reading_points_is_the_model(model, gbsg):
     np.testing.assert_allclose(read.iloc[:, 2:], model.predict_survival(X, [12, 36, 60]), rtol=0, atol=1e-12)
     assert read.index.equals(X.index)
     assert read["total_points"].min() >= 0
+
+
+def test_spline_axis_equals_r(curved, reference, reference_json):
+    """Model B, rcs(age, 4): every tick of every axis within 1e-6 points of rms."""
+    expected, summary = reference("B_nomogram_points.csv"), reference_json("B_summary.json")
+    nomogram = Nomogram.from_model(curved)
+    found = nomogram.points_table()
+    assert found["variable"].tolist() == expected["variable"].tolist()
+    np.testing.assert_array_equal(found["value"].astype(float), expected["value"].astype(float))
+    np.testing.assert_allclose(found["points"], expected["points"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found["effect"], expected["Xbeta"], rtol=0, atol=1e-8)
+    assert nomogram.scale.points_per_unit == pytest.approx(summary["info"]["sc"], abs=1e-6)
+    # rms centers its linear predictor, the model here does not
+    assert nomogram.scale.intercept - summary["center"] == pytest.approx(
+        summary["info"]["Intercept"], abs=1e-8
+    )
+
+
+def test_reading_a_spline_is_the_model(curved, gbsg):
+    X, _ = gbsg
+    read = Nomogram.from_model(curved, [12, 36, 60]).predict(X)
+    np.testing.assert_allclose(read["linear_predictor"], curved.linear_predictor(X), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(read.iloc[:, 2:], curved.predict_survival(X, [12, 36, 60]), atol=1e-12)
+    with pytest.raises(CohortError, match=r"column age: 1 patient \(3\) outside the training range"):
+        Nomogram.from_model(curved).predict(X.iloc[:10].assign(age=X["age"].where(X.index != "3", 99)))
+
+
+def test_a_spline_that_turns_changes_lane(curved):
+    from radiomics_npc.nomogram.layout import layout
+
+    row = next(row for row in layout(Nomogram.from_model(curved)) if row.name == "age")
+    ticks = {tick.lane: [t.x for t in row.ticks if t.lane == tick.lane] for tick in row.ticks}
+    assert list(ticks) == ["below", "above", "far below"]  # down to 40, up to 60, down to 80
+    for lane, places in ticks.items():
+        steps = np.diff(places)
+        assert (steps > 0).all() if lane == "above" else (steps < 0).all()
+    assert len(row.ticks) == 13
+    assert {"20", "40", "50", "60", "80"} <= {tick.text for tick in row.ticks}
+
+
+def test_models_that_are_no_sum_of_points_are_refused(gbsg):
+    X, y = gbsg
+    crossed = CoxModel(interactions=[("age", "hormon")]).fit(X, y)
+    with pytest.raises(ConfigError, match=r"interaction age \* hormon has no axis"):
+        Nomogram.from_model(crossed)
+    with pytest.raises(ConfigError, match=r"differs between the strata \(grade\)"):
+        Nomogram.from_model(CoxModel(strata=["grade"]).fit(X, y))
 
 
 def test_pipeline_with_a_cox_inside(model, gbsg):
@@ -132,9 +180,9 @@ def test_drawing_leaves_matplotlib_as_it_was(npc):
     assert dict(mpl.rcParams) == before
 
 
-def test_no_labels_touch(npc, nomogram_of_r):
+def test_no_labels_touch(npc, nomogram_of_r, curved):
     """In the drawn figure no two texts overlap, measured by the renderer."""
-    for nomogram in (npc, nomogram_of_r):
+    for nomogram in (npc, nomogram_of_r, Nomogram.from_model(curved)):
         figure = nomogram.draw()
         figure.canvas.draw()
         boxes = [t.get_window_extent() for t in figure.axes[0].texts]

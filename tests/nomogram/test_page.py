@@ -46,10 +46,11 @@ def _random_patients(nomogram: Nomogram, n: int, rng: np.random.Generator) -> pd
 
 
 @node
-def test_node_equals_python(npc, model, nomogram_of_r):
-    """200 random patients of three models, to 1e-9."""
+def test_node_equals_python(npc, model, curved, nomogram_of_r):
+    """200 random patients of four models, one with a spline, to 1e-9."""
     rng = np.random.default_rng(7)
-    for nomogram in (npc, Nomogram.from_model(model, [12, 36, 60]), nomogram_of_r):
+    drawn = [Nomogram.from_model(m, [12, 36, 60]) for m in (model, curved)]
+    for nomogram in (npc, *drawn, nomogram_of_r):
         patients = _random_patients(nomogram, 200, rng)
         expected = nomogram.predict(patients)
         got = _run_node(model_card(nomogram), patients.to_dict("records"))

@@ -1,4 +1,18 @@
 "use strict";
+// What a number adds to the linear predictor.
+function effectOf(v, x) {
+  let effect = v.coefficients[0] * x;
+  if (!v.knots) return effect;
+  // Restricted cubic spline: the terms of rms::rcs.
+  const t = v.knots, k = t.length;
+  const cube = (knot) => Math.max(x - knot, 0) ** 3;
+  const scale = (t[k - 1] - t[0]) ** 2;
+  for (let j = 0; j < k - 2; j++) {
+    const first = (t[k - 1] - t[j]) / (t[k - 1] - t[k - 2]), last = (t[k - 2] - t[j]) / (t[k - 1] - t[k - 2]);
+    effect += v.coefficients[j + 1] * (cube(t[j]) - cube(t[k - 2]) * first + cube(t[k - 1]) * last) / scale;
+  }
+  return effect;
+}
 // The nomogram's arithmetic: no access to the page, so that it can be tested against Python.
 // values: {column: number or level}. Returns {message, points, totalPoints, linearPredictor, survival};
 // with a message (something missing or outside the training range) there is no probability.
@@ -17,7 +31,7 @@ function predict(card, values) {
     } else {
       const x = Number(value);
       const slack = 1e-9 * Math.max(Math.abs(v.low), Math.abs(v.high));
-      if (x >= v.low - slack && x <= v.high + slack) effect = v.coefficient * x;
+      if (x >= v.low - slack && x <= v.high + slack) effect = effectOf(v, x);
       else outside.push(v.label + " (" + +v.low.toPrecision(6) + " to " + +v.high.toPrecision(6) + ")");
     }
     const p = effect === null ? null : (effect - v.lowest) * card.pointsPerUnit;
