@@ -12,6 +12,7 @@ from radiomics_npc.survival.estimation.baseline import (
     step_function,
     survival_at,
 )
+from radiomics_npc.survival.estimation.risk_sets import RiskSets, RiskSums
 
 
 def r_linear_predictor(gbsg, table):
@@ -86,3 +87,39 @@ def test_step_is_right_continuous_and_unknown_past_follow_up():
 def test_no_event_is_refused():
     with pytest.raises(CohortError, match="no patient has an event"):
         baseline_hazard(Outcome([1, 2], [0, 0]), [0, 0])
+
+
+def test_running_sums_equal_the_sums_written_out(gbsg, table):
+    """Risk sets by running sums against the matrix of all patients at all events, with many ties."""
+    time = np.ceil(gbsg[1].time_months)
+    y = Outcome(time, gbsg[1].event)
+    lp = r_linear_predictor(gbsg, table)
+    matrix = gbsg[0][["age", "lognodes"]].to_numpy()
+    for ties in ("efron", "breslow"):
+        weights, totals = event_risk_weights(y, lp, ties=ties)
+        sums = RiskSums(RiskSets(time, y.event, ties=ties), matrix, lp)
+        np.testing.assert_allclose(sums.totals * np.exp(sums.shift), totals, rtol=1e-12)
+        np.testing.assert_allclose(sums.means, weights @ matrix, rtol=1e-10)
+        g = np.random.default_rng(0).random(len(totals))
+        expected = sum(
+            k * ((matrix.T * w) @ matrix - np.outer(w @ matrix, w @ matrix))
+            for k, w in zip(g, weights, strict=True)
+        )
+        np.testing.assert_allclose(sums.information(g), expected, rtol=1e-8)
+
+
+def test_shares_are_the_sums_turned_round():
+    """The sum over risk sets and over the risk sets of a patient are transposed matrices."""
+    random = np.random.default_rng(0)
+    time, event = random.integers(1, 9, 40).astype(float), random.random(40) < 0.6
+    sets = RiskSets(time, event)
+    forward = np.stack([sets.total(column) for column in np.eye(40)], axis=1)
+    back = np.stack([sets.share(column) for column in np.eye(int(event.sum()))], axis=1)
+    np.testing.assert_allclose(back, forward.T, atol=1e-12)
+
+
+def test_score_residuals_sum_to_the_score(gbsg, table):
+    X, y = gbsg
+    matrix = X[["age", "lognodes"]].to_numpy()
+    sums = RiskSums(RiskSets(y.time_months, y.event), matrix, r_linear_predictor(gbsg, table))
+    np.testing.assert_allclose(sums.score_residuals().sum(axis=0), sums.residuals().sum(axis=0), atol=1e-8)
