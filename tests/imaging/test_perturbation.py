@@ -291,3 +291,13 @@ def test_default_set_begins_with_the_original_and_has_distinct_keys():
     assert [p.is_identity for p in found] == [True] + [False] * 7
     assert len({str(p.to_dict()) for p in found}) == 8
     assert default_perturbations(4) == found != default_perturbations(5)
+
+
+def test_a_flat_tumor_still_has_an_edge():
+    """With one value inside there is no spread to cut the intensities by."""
+    z, y, x = np.indices((8, 60, 60), sparse=True)
+    inside = ((z - 4) * 5.5 / 18) ** 2 + ((y - 30) / 18) ** 2 + ((x - 30) / 18) ** 2 < 1
+    spacing = (1.0, 1.0, 5.5)
+    image = Volume(np.where(inside, 2, 1), spacing)
+    drawn = perturb(image, Mask(inside, spacing), Perturbation("a", contour=True))[1]
+    assert dice(drawn, Mask(inside, spacing)) > 0.85
