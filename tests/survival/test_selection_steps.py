@@ -10,14 +10,15 @@ from sklearn.pipeline import Pipeline
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError
+from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.features.stability import intraclass_correlation, stability_table
 from radiomics_npc.survival.metrics.concordance import harrell_c
 from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.selection.elastic_net import (
     Penalty,
-    _largest_penalty,
     elastic_net_path,
     fit_elastic_net,
+    largest_penalty,
     log_partial_likelihood,
 )
 from radiomics_npc.survival.selection.filters import (
@@ -33,6 +34,7 @@ from radiomics_npc.survival.selection.screening import (
     screen_features,
 )
 from radiomics_npc.survival.selection.signature import RAD_SCORE, RadScore
+from radiomics_npc.survival.selection.stable_features import StableFeatures
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,11 @@ def test_path_equals_glmnet(coxnet, table):
         np.testing.assert_allclose(path.T, expected.drop(columns="lambda"), rtol=0, atol=atol)
 
 
-def test_largest_penalty_is_where_the_path_starts(coxnet):
+def testlargest_penalty_is_where_the_path_starts(coxnet):
     X, y = coxnet
     scaled = ((X - X.mean()) / X.std(ddof=0)).to_numpy()
     tied = Outcome(np.round(y.time_months / 4) * 4, y.event, y.patient_id)
-    found = _largest_penalty(scaled, tied, 0.5)
+    found = largest_penalty(scaled, tied, 0.5)
     theirs = (
         CoxnetSurvivalAnalysis(n_alphas=2, alpha_min_ratio=0.5).fit(scaled, tied.to_structured()).alphas_[0]
     )
@@ -272,3 +274,95 @@ def test_false_discovery_control_is_benjamini_and_hochberg(coxnet):
     assert fitted.columns_ == list(every.index[: largest + 1])
     with pytest.raises(CohortError, match="false-discovery"):
         UnivariateFilter(false_discovery_rate=1e-12).fit(x[fitted.columns_[-1:]], y)
+
+
+@pytest.fixture(scope="module")
+def repeats():
+    """30 patients, 3 masks, 8 features, the later ones noisier; and their first values as a table."""
+    random = np.random.default_rng(6)
+    index = pd.MultiIndex.from_product([[f"p{k}" for k in range(30)], ["a", "b", "c"]],
+                                       names=["patient_id", "perturbation"])  # fmt: skip
+    true = np.repeat(random.normal(size=(30, 8)), 3, axis=0)
+    values = true + random.normal(size=true.shape) * np.geomspace(0.1, 3, 8)
+    table = pd.DataFrame(values, index=index, columns=[f"f{k}" for k in range(8)])
+    return table, table.xs("a", level="perturbation")
+
+
+def test_stable_features_are_learnt_from_training_patients_only(repeats):
+    table, X = repeats
+    train = X.iloc[:20]
+    spoiled = table.copy()
+    late = spoiled.index.get_level_values(0).isin(X.index[20:])
+    spoiled.loc[late] = np.random.default_rng(0).normal(size=(late.sum(), 8))
+    fitted = StableFeatures(table).fit(train)
+    again = StableFeatures(spoiled).fit(train)
+    pd.testing.assert_series_equal(again.stability_, fitted.stability_, check_exact=True)
+    assert fitted.n_patients_ == 20
+    # The wrong way, all patients at once, would have seen those held out.
+    assert not np.allclose(StableFeatures(spoiled, minimum=-1).fit(X).stability_, fitted.stability_)
+    cube = table.to_numpy().reshape(30, 3, 8)[:20]
+    for form in ("1,1", "2,1", "3,1"):
+        found = StableFeatures(table, form=form, minimum=-1).fit(train).stability_
+        np.testing.assert_allclose(found, intraclass_correlation(cube, form).estimate, rtol=0, atol=1e-12)
+    assert fitted.columns_ == list(X.columns[fitted.stability_ >= 0.75])
+    assert 0 < len(fitted.columns_) < 8
+    lower = StableFeatures(table, judge="lower").fit(train)
+    assert set(lower.columns_) < set(fitted.columns_)
+
+
+def test_stable_features_from_a_table(repeats):
+    table, X = repeats
+    known = stability_table(table)
+    by_table = StableFeatures(known).fit(X)
+    by_series = StableFeatures(known.set_index("feature")["icc"]).fit(X)
+    assert by_table.columns_ == by_series.columns_ == StableFeatures(table).fit(X).columns_
+    assert by_table.n_patients_ is None
+    assert list(StableFeatures(known, judge="lower").fit(X).stability_) == list(known["lower"])
+    steps = Pipeline([("stable", StableFeatures(table)), ("varied", NearConstantFilter())])
+    y = Outcome(np.arange(30), np.ones(30), X.index)
+    assert clone(steps).fit(X, y).transform(X).columns.tolist() == by_table.columns_
+
+
+def test_stable_features_of_messy_tables(repeats):
+    table, X = repeats
+    holes = table.copy()
+    holes.iloc[0, 0] = np.nan
+    holes["f7"] = 1.0
+    fitted = StableFeatures(holes, minimum=0.5).fit(X.assign(f7=1.0))
+    assert "f0" in fitted.columns_
+    assert np.isnan(fitted.stability_["f7"])
+    assert "f7" not in fitted.columns_
+    with pytest.raises(CohortError, match="stability of 1 columns is not known: new"):
+        StableFeatures(table).fit(X.assign(new=1.0))
+    with pytest.raises(CohortError, match="0 training patients"):
+        StableFeatures(table).fit(X.rename(index=lambda name: f"q{name}"))
+    with pytest.raises(CohortError, match="no feature has"):
+        StableFeatures(table, minimum=0.9999).fit(X)
+    with pytest.raises(ConfigError, match="no columns feature and icc"):
+        StableFeatures(table.reset_index()).fit(X)
+    with pytest.raises(ConfigError, match="one value for each feature"):
+        StableFeatures(pd.Series([1.0, 0.5], index=["f0", "f0"])).fit(X)
+
+
+def test_correlation_clusters_keep_the_most_stable():
+    random = np.random.default_rng(2)
+    base = random.normal(size=(80, 4))
+    values = np.repeat(base, 3, axis=1) + 0.05 * random.normal(size=(80, 12))
+    X = pd.DataFrame(values, columns=[f"c{k // 3}_{k % 3}" for k in range(12)])
+    stability = pd.Series(np.tile([0.7, 0.95, 0.8], 4), index=X.columns)
+    fitted = CorrelationFilter(stability=stability).fit(X)
+    assert fitted.columns_ == ["c0_1", "c1_1", "c2_1", "c3_1"]
+    assert (fitted.clusters_["kept"].str[:2] == fitted.clusters_.index.str[:2]).all()
+    assert (fitted.clusters_["correlation"].abs() > 0.9).all()
+    dropped = fitted.clusters_.loc["c2_0"]
+    assert dropped["correlation"] == pytest.approx(np.corrcoef(X["c2_0"], X["c2_1"])[0, 1], abs=1e-12)
+    # Columns without a value go last; without a stability the step is what it was.
+    partly = CorrelationFilter(stability=stability.drop("c0_1")).fit(X)
+    assert partly.columns_[0] == "c0_2"
+    plain = CorrelationFilter().fit(X)
+    assert len(plain.columns_) == 4
+    assert (plain.clusters_.loc[plain.columns_, "kept"] == plain.columns_).all()
+    again = clone(fitted)
+    assert again.fit(X).columns_ == fitted.columns_
+    with pytest.raises(CohortError, match="twice"):
+        CorrelationFilter(stability=pd.concat([stability, stability])).fit(X)

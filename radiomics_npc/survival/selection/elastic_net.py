@@ -23,7 +23,14 @@ from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.folds import stratified_folds
 from radiomics_npc.survival.selection.screening import Screen, screen_features
 
-__all__ = ["ElasticNet", "Penalty", "elastic_net_path", "fit_elastic_net", "log_partial_likelihood"]
+__all__ = [
+    "ElasticNet",
+    "Penalty",
+    "elastic_net_path",
+    "fit_elastic_net",
+    "largest_penalty",
+    "log_partial_likelihood",
+]
 
 Floats = NDArray[np.float64]
 
@@ -127,7 +134,7 @@ def elastic_net_path(
     from sksurv.linear_model import CoxnetSurvivalAnalysis
 
     path = np.zeros((standardized.shape[1], len(alphas)))
-    first = int(np.sum(alphas >= _largest_penalty(standardized, y, l1_ratio)))
+    first = int(np.sum(alphas >= largest_penalty(standardized, y, l1_ratio)))
     last = len(alphas)
     while first < last:
         options = {"l1_ratio": l1_ratio, "tol": tol, "max_iter": 1_000_000}
@@ -146,8 +153,14 @@ def elastic_net_path(
     return path
 
 
-def _largest_penalty(standardized: Floats, y: Outcome, l1_ratio: float) -> float:
-    """Penalty above which all coefficients are 0: the gradient at 0 (Breslow)."""
+def largest_penalty(standardized: Floats, y: Outcome, l1_ratio: float) -> float:
+    """Penalty from which on all coefficients are 0: the gradient at 0 (Breslow).
+
+    Examples
+    --------
+    >>> round(largest_penalty(np.array([[1.0], [-1.0]]), Outcome([1, 2], [1, 1]), 1.0), 3)
+    0.5
+    """
     order = np.argsort(-y.time_months, kind="stable")
     time, event = y.time_months[order], y.event[order]
     size = np.searchsorted(-time, -time, side="right")
@@ -192,7 +205,7 @@ def fit_elastic_net(
     if len(screen.columns) == 0:
         raise CohortError("no feature varies between the patients", "Check the extraction.")
     scaled = screen.apply(matrix)
-    largest = _largest_penalty(scaled, y, penalty.l1_ratio)
+    largest = largest_penalty(scaled, y, penalty.l1_ratio)
     alphas = largest * np.geomspace(1.0, penalty.smallest, penalty.steps)
     fold = stratified_folds(y, penalty.folds, random_state, strict=False)
     gains, sizes = [], []

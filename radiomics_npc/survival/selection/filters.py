@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import chi2
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -21,11 +22,11 @@ from radiomics_npc.survival.selection.elastic_net import Penalty, fit_elastic_ne
 from radiomics_npc.survival.selection.screening import decorrelate, near_constant, screen_features
 from radiomics_npc.survival.selection.signature import feature_matrix
 
-__all__ = ["CorrelationFilter", "ElasticNetFilter", "NearConstantFilter", "UnivariateFilter"]
+__all__ = ["ColumnFilter", "CorrelationFilter", "ElasticNetFilter", "NearConstantFilter", "UnivariateFilter"]
 
 
-class _Filter(TransformerMixin, BaseEstimator):
-    """Keeps the columns of ``columns_``."""
+class ColumnFilter(TransformerMixin, BaseEstimator):
+    """Base of the steps that keep some columns: those that ``fit`` put into ``columns_``."""
 
     columns_: list[str]
 
@@ -49,7 +50,7 @@ class _Filter(TransformerMixin, BaseEstimator):
         return np.asarray(self.columns_, dtype=object)
 
 
-class NearConstantFilter(_Filter):
+class NearConstantFilter(ColumnFilter):
     """Drop columns where nearly all patients have the same value.
 
     Parameters
@@ -74,23 +75,36 @@ class NearConstantFilter(_Filter):
         return self
 
 
-class CorrelationFilter(_Filter):
-    """Of two columns that correlate strongly, keep the one less correlated with all the others.
+class CorrelationFilter(ColumnFilter):
+    """Of columns that correlate strongly, keep the most stable, or the one least like all the others.
 
     Parameters
     ----------
     max_correlation : float
         Largest absolute Pearson correlation between two kept columns.
+    stability : Series, optional
+        By column, such as the intraclass correlation under perturbed masks: the most
+        stable go first. Columns without a value go last. By default those with the
+        smaller mean absolute correlation to all others go first.
+
+    Attributes
+    ----------
+    clusters_ : DataFrame
+        One row a column that varies: ``kept``, the kept column that stands for it (itself
+        where it is kept; else the kept one it correlates with most), and ``correlation``.
 
     Examples
     --------
     >>> X = pd.DataFrame({"a": [1.0, 2.0, 3.0, 5.0], "b": [2.0, 4.0, 6.0, 10.0], "c": [1.0, 0.0, 1.0, 0.0]})
     >>> CorrelationFilter().fit(X).columns_
     ['a', 'c']
+    >>> CorrelationFilter(stability=pd.Series({"a": 0.7, "b": 0.9, "c": 0.8})).fit(X).columns_
+    ['b', 'c']
     """
 
-    def __init__(self, *, max_correlation: float = 0.9) -> None:
+    def __init__(self, *, max_correlation: float = 0.9, stability: pd.Series | None = None) -> None:
         self.max_correlation = max_correlation
+        self.stability = stability
 
     def fit(self, X: pd.DataFrame, y: Outcome | None = None) -> Self:
         """Learn which columns are not redundant. Missing values count as the median."""
@@ -100,12 +114,30 @@ class CorrelationFilter(_Filter):
         values = matrix[:, varied]
         values = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
         scaled = (values - values.mean(axis=0)) / values.std(axis=0)
-        kept = np.sort(varied[decorrelate(scaled, self.max_correlation)])
-        self.columns_ = list(X.columns[kept])
+        kept = np.sort(decorrelate(scaled, self.max_correlation, self._order(X.columns[varied])))
+        correlation = scaled.T @ scaled[:, kept] / len(X)
+        nearest = np.abs(correlation).argmax(axis=1)
+        nearest[kept] = np.arange(len(kept))
+        names = X.columns[varied]
+        self.columns_ = list(names[kept])
+        self.clusters_ = pd.DataFrame(
+            {"kept": names[kept][nearest], "correlation": correlation[np.arange(len(names)), nearest]},
+            index=names,
+        )
         return self
 
+    def _order(self, columns: pd.Index[str]) -> NDArray[np.intp] | None:
+        """Most stable first; None for the usual order."""
+        if self.stability is None:
+            return None
+        if self.stability.index.has_duplicates:
+            raise CohortError("the stability names a column twice", "Give one value a column.")
+        values = self.stability.reindex(columns).to_numpy(dtype=float, na_value=np.nan)
+        order: NDArray[np.intp] = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")
+        return order
 
-class UnivariateFilter(_Filter):
+
+class UnivariateFilter(ColumnFilter):
     """Keep the columns with the largest univariate Cox score test.
 
     Parameters
@@ -162,7 +194,7 @@ class UnivariateFilter(_Filter):
         return self
 
 
-class ElasticNetFilter(_Filter):
+class ElasticNetFilter(ColumnFilter):
     """Keep the columns that an elastic-net Cox model, tuned by inner cross-validation, gives weight.
 
     Parameters
