@@ -102,7 +102,7 @@ def _numeric(positions: Sequence[float], values: Sequence[float], character: flo
     lanes: dict[str, list[Tick]] = {lane: [] for lane in _LANES}
     for run in np.unique(runs):
         lane = _LANES[int(run) % len(_LANES)]
-        at = np.flatnonzero(runs == run)
+        at = [int(i) for i in np.flatnonzero(runs == run)]
         for tick in _thinned([positions[i] for i in at], [values[i] for i in at], character):
             free = _free([*lanes[lane], tick], character)
             lanes[lane].append(Tick(tick.x, tick.text if free else "", lane))
