@@ -219,6 +219,17 @@ def test_an_adapted_center_is_frozen_too(cohort):
     assert any("own patients" in note for note in adapted.notes_)
 
 
+def test_restricted_to_some_features_known_centers_get_the_same_values(cohort):
+    combat = Combat(protect=["age"]).fit(cohort)
+    few = [combat.columns_[k] for k in (7, 2)]
+    small = combat.restricted([*few, "t1__original__glcm__Unknown"])
+    table = cohort[["center", "age", *few]]
+    pd.testing.assert_frame_equal(small.transform(table)[few], combat.transform(cohort)[few])
+    assert len(combat.columns_) == 30
+    again = Combat.from_dict(json.loads(json.dumps(small.to_dict())))
+    pd.testing.assert_frame_equal(again.transform(table), small.transform(table), check_exact=True)
+
+
 def test_a_single_center_in_training_stays_as_it_is(cohort):
     alone = cohort[CENTERS == "A"]
     combat = Combat(protect=["age"], on_unseen="reference_free").fit(alone)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from radiomics_npc.errors import CohortError
 
-__all__ = ["encode_covariates", "learn_levels", "read_numbers", "require_columns"]
+__all__ = ["encode_covariates", "learn_levels", "read_labels", "read_numbers", "require_columns"]
 
 Floats = NDArray[np.float64]
 
@@ -124,3 +124,25 @@ def encode_covariates(X: pd.DataFrame, levels: Mapping[str, list[str] | None]) -
             )
         parts |= {f"{name}={level}": np.asarray(text == level, dtype=float) for level in known[1:]}
     return pd.DataFrame(parts, index=X.index)
+
+
+def read_labels(X: pd.DataFrame, name: str) -> pd.Series:
+    """A column as text, such as each patient's center.
+
+    Raises
+    ------
+    CohortError
+        The column is absent, or a value is missing.
+
+    Examples
+    --------
+    >>> read_labels(pd.DataFrame({"center": [1, 2]}), "center").tolist()
+    ['1', '2']
+    """
+    column = X[require_columns(X, [name])[0]]
+    if column.isna().any():
+        raise CohortError(
+            f"column {name}: {int(column.isna().sum())} values are missing",
+            "Every patient needs one to be harmonized.",
+        )
+    return column.astype(str)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-__all__ = ["constant_columns", "least_squares", "shrink_batch"]
+__all__ = ["constant_columns", "least_squares", "reasons_to_leave", "shrink_batch"]
 
 Floats = NDArray[np.float64]
 _CHANGE = 1e-4  # where sva stops its iteration; one step more would differ from it in the fourth digit
@@ -124,3 +124,28 @@ def least_squares(design: Floats, matrix: Floats) -> Floats:
         rows = np.isfinite(matrix[:, k])
         beta[:, k] = np.linalg.lstsq(design[rows], matrix[rows, k], rcond=None)[0]
     return beta
+
+
+def reasons_to_leave(matrix: Floats, member: NDArray[np.bool_], *, mean_only: bool) -> NDArray[np.object_]:
+    """Why a feature cannot be harmonized; empty where it can, shape (p,).
+
+    Parameters
+    ----------
+    matrix : array, shape (n, p)
+    member : array of bool, shape (n, centers)
+    mean_only : bool
+
+    Examples
+    --------
+    >>> member = np.array([[True, False], [True, False], [False, True], [False, True]])
+    >>> matrix = np.array([[1.0, 1.0], [2.0, 1.0], [3.0, 2.0], [4.0, 3.0]])
+    >>> reasons_to_leave(matrix, member, mean_only=False).tolist()
+    ['', 'the same value in all patients of a center']
+    """
+    known = np.array([np.isfinite(matrix[rows]).sum(axis=0) for rows in member.T])
+    flat = np.array([constant_columns(matrix[rows]) for rows in member.T])
+    flat &= (member.sum(axis=0) > 1)[:, None]
+    reasons = np.full(matrix.shape[1], "", dtype=object)
+    reasons[flat.any(axis=0)] = "the same value in all patients of a center"
+    reasons[(known < (1 if mean_only else 2)).any(axis=0)] = "too few known values in a center"
+    return reasons

@@ -25,10 +25,15 @@ from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.preprocessing.covariates import (
     encode_covariates,
     learn_levels,
+    read_labels,
     read_numbers,
-    require_columns,
 )
-from radiomics_npc.survival.preprocessing.empirical_bayes import constant_columns, least_squares, shrink_batch
+from radiomics_npc.survival.preprocessing.empirical_bayes import (
+    constant_columns,
+    least_squares,
+    reasons_to_leave,
+    shrink_batch,
+)
 
 __all__ = ["Combat"]
 
@@ -134,7 +139,7 @@ class Combat(TransformerMixin, BaseEstimator):
         wanted = [c for c in X.columns if "__" in str(c)] if self.columns is None else list(self.columns)
         if not wanted:
             raise CohortError("there are no features to harmonize", "Name them, or extract them first.")
-        centers = self._centers(X)
+        centers = read_labels(X, self.batch)
         self.batches_ = {name: int(n) for name, n in centers.value_counts().sort_index().items()}
         self.levels_ = learn_levels(X, list(self.protect))
         member = (centers.to_numpy()[:, None] == np.array(list(self.batches_))).astype(float)
@@ -147,24 +152,12 @@ class Combat(TransformerMixin, BaseEstimator):
             )
         self.mean_only_ = min(self.batches_.values()) == 1 < len(self.batches_)
         matrix = read_numbers(X, wanted)
-        usable = self._usable(matrix, member.astype(bool), wanted)
+        reasons = reasons_to_leave(matrix, member.astype(bool), mean_only=self.mean_only_)
+        self.left_ = {name: why for name, why in zip(wanted, reasons, strict=True) if why}
+        usable = np.flatnonzero(reasons == "")
         self._learn(matrix[:, usable], design, [wanted[k] for k in usable], list(covariates.columns))
         self._note()
         return self
-
-    def _usable(self, matrix: Floats, member: NDArray[np.bool_], names: list[str]) -> NDArray[np.intp]:
-        """Positions of the features that every center has enough of; ``left_`` says why not."""
-        self.left_: dict[str, str] = {}
-        known = np.array([np.isfinite(matrix[rows]).sum(axis=0) for rows in member.T])
-        flat = np.array([constant_columns(matrix[rows]) for rows in member.T]) & (
-            member.sum(axis=0)[:, None] > 1
-        )
-        for k, name in enumerate(names):
-            if (known[:, k] < (1 if self.mean_only_ else 2)).any():
-                self.left_[name] = "too few known values in a center"
-            elif flat[:, k].any():
-                self.left_[name] = "the same value in all patients of a center"
-        return np.array([k for k, name in enumerate(names) if name not in self.left_], dtype=np.intp)
 
     def _learn(self, matrix: Floats, design: Floats, names: list[str], covariates: list[str]) -> None:
         """Standardize over the centers, then shrink each center's shift and variance."""
@@ -209,7 +202,7 @@ class Combat(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "shift_")
         check_rows(X)
-        centers = self._centers(X)
+        centers = read_labels(X, self.batch)
         unseen = sorted(set(centers) - set(self.shift_.index))
         if unseen and self.on_unseen == "error":
             raise CohortError(
@@ -218,6 +211,30 @@ class Combat(TransformerMixin, BaseEstimator):
             )
         known = self.adapted(X) if unseen else self
         return known._harmonized(X, centers)
+
+    def restricted(self, columns: Sequence[str]) -> Combat:
+        """The same for some of its features: known centers get the same values as before.
+
+        The shift and scale of an unseen center are shrunk over these features alone then;
+        call :meth:`adapted` before, where that matters.
+
+        Parameters
+        ----------
+        columns : sequence of str
+
+        Returns
+        -------
+        Combat
+            A copy; columns it does not know are passed over.
+        """
+        check_is_fitted(self, "shift_")
+        made = copy.deepcopy(self)
+        kept = [name for name in self.columns_ if name in set(columns)]
+        made.columns = tuple(columns)
+        made.columns_, made.grand_mean_, made.sd_ = kept, self.grand_mean_[kept], self.sd_[kept]
+        made.coef_, made.shift_, made.variance_ = self.coef_[kept], self.shift_[kept], self.variance_[kept]
+        made.left_ = {name: why for name, why in self.left_.items() if name in set(columns)}
+        return made
 
     def adapted(self, X: pd.DataFrame) -> Combat:
         """Learn the shift and scale of unseen centers from their own patients, the rest frozen.
@@ -245,7 +262,7 @@ class Combat(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "shift_")
         check_rows(X)
-        centers = self._centers(X)
+        centers = read_labels(X, self.batch)
         scaled = self._standardized(X)
         made = copy.deepcopy(self)
         for name in sorted(set(centers) - set(self.shift_.index)):
@@ -283,15 +300,6 @@ class Combat(TransformerMixin, BaseEstimator):
         """Grand mean plus the effects of the protected covariates, shape (n, p)."""
         result: Floats = self.grand_mean_.to_numpy() + covariates @ self.coef_.to_numpy()
         return result
-
-    def _centers(self, X: pd.DataFrame) -> pd.Series:
-        column = X[require_columns(X, [self.batch])[0]]
-        if column.isna().any():
-            raise CohortError(
-                f"column {self.batch}: {int(column.isna().sum())} values are missing",
-                "Every patient needs one to be harmonized.",
-            )
-        return column.astype(str)
 
     def to_dict(self) -> dict[str, Any]:
         """What was learnt, for a JSON file."""
