@@ -172,13 +172,29 @@ def test_a_fault_of_the_software_is_not_swallowed():
         cross_validate({"m": Broken()}, X, y, repeats=1, jobs=1)
 
 
-def test_horizon_past_follow_up_is_nan_and_said():
+def test_horizon_past_follow_up_is_trimmed_and_said():
     X, y = simple()
     result = cross_validate({"m": CoxModel()}, X, y, repeats=1, jobs=1, horizon_months=72)
-    assert result.predictions["pfs_72"].isna().all()
-    assert result.predictions["risk"].notna().all()
-    assert "5 training folds have no follow-up to 72 months" in result.notes[0]
-    assert result.scores["estimate"].notna().all()
+    assert result.predictions["pfs_60"].between(0, 1).all()
+    assert result.design["horizon_months"] == 60
+    assert result.design["horizon_asked_months"] == 72
+    assert "60 months, not 72" in result.notes[0]
+    assert result.calibration("m", groups=3).horizon_months == 60
+    plain = cross_validate({"m": CoxModel()}, X, y, repeats=1, jobs=1)
+    assert plain.scores.equals(result.scores)
+    assert plain.notes == ()
+
+
+def test_horizon_of_one_long_follow_up_is_trimmed_for_all_folds():
+    """One patient alone is followed past 50 months: the fold that holds that one out knows nothing later."""
+    X, y = simple()
+    short = y.censor_at(50.5)
+    time = short.time_months.copy()
+    time[np.flatnonzero(~short.event)[0]] = 70
+    one = Outcome(time, short.event, y.patient_id)
+    result = cross_validate({"m": CoxModel()}, X, one, repeats=1, jobs=1)
+    assert result.design["horizon_months"] == 50
+    assert result.predictions["pfs_50"].notna().all()
 
 
 def test_pipelines_can_be_validated():

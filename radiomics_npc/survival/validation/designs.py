@@ -170,7 +170,7 @@ class TemporalSplit:
         found = _of_patients(self.order, y, "date")
         dates = not pd.api.types.is_numeric_dtype(found)
         try:
-            when = (pd.to_datetime(found) if dates else found.astype(float)).to_numpy()
+            when = (pd.to_datetime(found, format="ISO8601") if dates else found.astype(float)).to_numpy()
             cut: Any = self.cut
             if cut is None:
                 cut = np.sort(when)[min(math.ceil(self.share * len(y)), len(y) - 1)]

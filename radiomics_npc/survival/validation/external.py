@@ -24,7 +24,7 @@ from radiomics_npc.survival.metrics.concordance import Concordance, harrell_c, u
 from radiomics_npc.survival.models.prediction import outside_training
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.validation.horizon_scores import Row, case_mix, horizon_scores
-from radiomics_npc.survival.validation.recalibration import fit_slope, log_hazard
+from radiomics_npc.survival.validation.recalibration import RecalibratedModel, fit_slope, log_hazard
 
 __all__ = ["Validation", "require_same_extraction", "validate_model"]
 
@@ -105,7 +105,7 @@ def validate_model(
 
     Parameters
     ----------
-    model : PrognosticModel or CoxModel
+    model : PrognosticModel, CoxModel, BoostedModel or RecalibratedModel
         Fitted or loaded; nothing of it changes.
     X : DataFrame
         By patient_id.
@@ -151,7 +151,7 @@ def validate_model(
     if isinstance(model, PrognosticModel):
         predictions["group"] = model.groups_.predict(risk)
     notes = []
-    beyond = outside_training(model, X)
+    beyond = outside_training(model.model if isinstance(model, RecalibratedModel) else model, X)
     if beyond.to_numpy().any():
         columns = ", ".join(beyond.columns[beyond.any()])
         notes.append(f"{int(beyond.any(axis=1).sum())} patients lie outside the training range in {columns}")

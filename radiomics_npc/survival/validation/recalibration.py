@@ -26,7 +26,7 @@ from radiomics_npc.survival.estimation.partial_likelihood import maximize_partia
 from radiomics_npc.survival.metrics.weak_calibration import log_cumulative_hazard
 from radiomics_npc.survival.validation.fold_fits import last_step
 
-__all__ = ["RecalibratedModel", "log_hazard"]
+__all__ = ["RecalibratedModel", "fit_slope", "log_hazard"]
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class RecalibratedModel(BaseEstimator):
 
     Attributes
     ----------
-    slope_, slope_se_ : float
+    calibration_slope_, calibration_slope_se_ : float
         The standard error is 0 for a slope that was given.
     baseline_ : DataFrame
         time_months, cumulative_hazard where the log hazard is 0.
@@ -61,7 +61,7 @@ class RecalibratedModel(BaseEstimator):
     >>> model = CoxModel().fit(X, y)
     >>> late = Outcome(2 * y.time_months, y.event)
     >>> mended = RecalibratedModel(model).fit(X, late)
-    >>> round(mended.slope_, 6)
+    >>> round(mended.calibration_slope_, 6)
     1.0
     >>> before, after = model.predict_survival(X, [20.0]), mended.predict_survival(X, [40.0])
     >>> bool(np.allclose(before, after))
@@ -84,10 +84,10 @@ class RecalibratedModel(BaseEstimator):
         check_rows(X, y)
         values = log_hazard(self.model, X, self.horizon_months)
         if self.slope is None:
-            self.slope_, self.slope_se_ = fit_slope(y, values)
+            self.calibration_slope_, self.calibration_slope_se_ = fit_slope(y, values)
         else:
-            self.slope_, self.slope_se_ = float(self.slope), 0.0
-        self.baseline_ = baseline_hazard(y, self.slope_ * values)
+            self.calibration_slope_, self.calibration_slope_se_ = float(self.slope), 0.0
+        self.baseline_ = baseline_hazard(y, self.calibration_slope_ * values)
         self.follow_up_months_ = float(y.time_months.max())
         self.n_, self.events_ = len(y), int(y.event.sum())
         self.outcome_name_, self.simulated_ = y.name, y.simulated
@@ -96,7 +96,7 @@ class RecalibratedModel(BaseEstimator):
     def predict_risk(self, X: pd.DataFrame) -> Floats:
         """Log relative hazard, shape (n,); higher is worse."""
         check_is_fitted(self, "baseline_")
-        return self.slope_ * log_hazard(self.model, X, self.horizon_months)
+        return self.calibration_slope_ * log_hazard(self.model, X, self.horizon_months)
 
     def predict_survival(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
         """Probability to be free of the event, shape (n, t); NaN past the follow-up."""
