@@ -167,6 +167,12 @@ def effects_over_time_figure(
     return figure
 
 
+def _class_of(parts: Sequence[str]) -> str:
+    """Feature class as it is written: first-order, GLCM, morphology."""
+    kind = parts[-2] if len(parts) > 3 else parts[1]
+    return {"firstorder": "first-order"}.get(kind, kind.upper() if kind.startswith(("gl", "ng")) else kind)
+
+
 def stability_figure(table: pd.DataFrame, *, minimum: float | None = None) -> Figure:
     """Share of features whose intraclass correlation reaches a value, by class and sequence.
 
@@ -182,8 +188,8 @@ def stability_figure(table: pd.DataFrame, *, minimum: float | None = None) -> Fi
     Figure
     """
     need_columns(table, ["feature", "icc"], "stability")
-    parts = table["feature"].str.split("__")
-    known = table.assign(sequence=parts.str[0], kind=parts.str[-2].where(parts.str.len() > 3, parts.str[1]))
+    parts = [str(name).split("__") for name in table["feature"]]
+    known = table.assign(sequence=[part[0] for part in parts], kind=[_class_of(part) for part in parts])
     known = known.dropna(subset=["icc"])
     sequences, kinds = sorted(set(known["sequence"])), sorted(set(known["kind"]))
     with figure_style():

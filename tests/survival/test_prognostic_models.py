@@ -45,7 +45,7 @@ def test_every_model_predicts(fitted, patients, name):
 def test_combined_cox_has_clinical_axes_and_the_rad_score(fitted):
     assert [term.name for term in fitted["combined_cox"].cox_.terms_] == ["T", "N", "ebv_dna", "rad_score"]
     assert [term.name for term in fitted["radiomics_cox"].cox_.terms_] == ["rad_score"]
-    assert list(fitted["combined_cox"].steps) == ["imputation", "rad_score", "cox"]
+    assert list(fitted["combined_cox"].steps) == ["preparation", "rad_score", "cox"]
 
 
 def test_linear_predictor_is_explained_term_by_term(fitted, patients):

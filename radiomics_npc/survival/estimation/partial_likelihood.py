@@ -64,9 +64,17 @@ class PartialLikelihood:
 
 
 def maximize_partial_likelihood(
-    matrix: Floats, y: Outcome, penalizer: float = 0.0, *, strata: ArrayLike | None = None
+    matrix: Floats,
+    y: Outcome,
+    penalizer: float = 0.0,
+    *,
+    strata: ArrayLike | None = None,
+    start: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
     """Coefficients and their covariance, by Newton's method with halved steps.
+
+    For what is fitted thousands of times, such as calibration slopes; a
+    :class:`~radiomics_npc.survival.models.cox.CoxModel` is fitted by lifelines.
 
     Parameters
     ----------
@@ -76,6 +84,8 @@ def maximize_partial_likelihood(
         Ridge penalty: ``n * penalizer / 2`` times the sum of squared standardized
         coefficients is taken off the log likelihood, as in lifelines.
     strata : array, shape (n,), optional
+    start : array, shape (p,), optional
+        Coefficients to start from, by default 0.
 
     Returns
     -------
@@ -101,7 +111,7 @@ def maximize_partial_likelihood(
         raise CohortError("the Cox fit did not converge: a column is constant", _REMEDY)
     likelihood = PartialLikelihood((matrix - matrix.mean(axis=0)) / scale, y, strata)
     ridge = len(y) * float(penalizer)
-    beta = np.zeros(matrix.shape[1])
+    beta = np.zeros(matrix.shape[1]) if start is None else np.asarray(start, dtype=float) * scale
     sums = likelihood.at(beta)
     for _ in range(100):
         values, vectors = _eigen(sums, ridge)

@@ -23,11 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import Design, check_rows
-from radiomics_npc.survival.estimation.partial_likelihood import (
-    maximize_partial_likelihood,
-    sandwich_covariance,
-)
+from radiomics_npc.survival.estimation.partial_likelihood import sandwich_covariance
 from radiomics_npc.survival.models.cox_curves import Curve, learn_curves, strata_table
+from radiomics_npc.survival.models.cox_fit import fit_cox
 from radiomics_npc.survival.models.hazard_ratios import hazard_ratios, wald_tests
 from radiomics_npc.survival.strata import stratum_labels
 from radiomics_npc.survival.terms import Term, encode_terms
@@ -169,13 +167,13 @@ class CoxModel(BaseEstimator):
         if not matrix.shape[1]:
             return np.zeros(0), np.zeros((0, 0))
         try:
-            return maximize_partial_likelihood(matrix, y, self.penalizer_, strata=groups)
+            return fit_cox(matrix, y, self.penalizer_, strata=groups)
         except CohortError as error:
             if self.fallback_penalizer is None:
                 raise
             self.penalizer_ = float(self.fallback_penalizer)
             self.notes_.append(f"ridge penalty {self.penalizer_:g}, because {error.message}")
-            return maximize_partial_likelihood(matrix, y, self.penalizer_, strata=groups)
+            return fit_cox(matrix, y, self.penalizer_, strata=groups)
 
     def _keep(
         self,

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.storage import read_table, write_table
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
-from radiomics_npc.survival.selection.signature import RAD_SCORE
+from radiomics_npc.survival.models.tree_model import TreeModel
 
 __all__ = ["outside_training", "predict_frame", "predict_table"]
 
@@ -44,15 +43,15 @@ def outside_training(model: Any, X: pd.DataFrame) -> pd.DataFrame:
     """
     check_rows(X)
     last = model.last_step if isinstance(model, PrognosticModel) else model
-    if isinstance(last, BoostedModel):
+    table = model.learner_table(X) if isinstance(model, PrognosticModel) else X
+    if isinstance(last, TreeModel):
         known = dict(last.ranges_)
-        return pd.DataFrame({name: _beyond(X, name, seen) for name, seen in known.items()}, index=X.index)
+        return pd.DataFrame({name: _beyond(table, name, seen) for name, seen in known.items()}, index=X.index)
     found = {}
     for term in last.terms_:
-        if term.name == RAD_SCORE and isinstance(model, PrognosticModel):
-            found[term.name] = term.outside(model.rad_score_.transform(X)[RAD_SCORE])
+        if term.kind == "interaction":  # its parts are terms of their own
             continue
-        column = _column(X, term.name)
+        column = _column(table, term.name)
         missing = column.isna().to_numpy() if isinstance(model, PrognosticModel) else False
         found[term.name] = term.outside(column) & ~np.asarray(missing)
     return pd.DataFrame(found, index=X.index, dtype=bool)
@@ -123,7 +122,7 @@ def predict_frame(
         table[f"{name}_lower"], table[f"{name}_upper"] = _at(inside, limits[:, 0]), _at(inside, limits[:, 1])
     table["outside"] = [" ".join(outside.columns[row]) for row in outside.to_numpy(dtype=bool)]
     if isinstance(model, PrognosticModel):
-        filled = model.imputation_.values_  # not the columns that are left out
+        filled = model.preparation_.imputation_.columns_  # not the columns that are left out
         asked = [*(name for name in model.clinical_columns if name in filled), *model.feature_columns]
         table["imputed"] = [
             " ".join(np.array(asked, dtype=object)[row]) for row in X[asked].isna().to_numpy(dtype=bool)
@@ -182,7 +181,8 @@ def _read_predictors(path: Path, model: Any) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return read_table(path)
     if isinstance(model, PrognosticModel):
-        factors = list(model.imputation_.categories_)
+        factors = model.preparation_.imputation_.factors_
+        factors += [name for name in model.table_columns if name not in model.clinical_columns]
     else:
         factors = [term.name for term in getattr(model, "terms_", []) if term.kind == "factor"]
     return read_table(path, converters=dict.fromkeys(factors, lambda text: text.strip() or None))

@@ -1,4 +1,4 @@
-"""The standard models: clinical, radiomics and combined, each Cox and boosted.
+"""The standard models: clinical, radiomics and combined, each Cox, boosted or a forest.
 
 Each is one estimator that learns everything in ``fit``, from imputation to the
 baseline hazard, so that a cross-validation of it is honest by construction.
@@ -17,21 +17,23 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError
+from radiomics_npc.errors import CohortError, ModelFileError
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.forest import ForestModel
 from radiomics_npc.survival.models.groups import RiskGroups
-from radiomics_npc.survival.preprocessing.imputation import SimpleImputation
+from radiomics_npc.survival.models.preparation import Preparation
 from radiomics_npc.survival.selection.signature import RAD_SCORE, RadScore
 
 __all__ = ["PrognosticModel"]
 
 Floats = NDArray[np.float64]
 Content = Literal["clinical", "radiomics", "combined"]
-Learner = Literal["cox", "boosted"]
+Learner = Literal["cox", "boosted", "forest"]
 # A ridge as weak as this leaves sound coefficients alone and stops runaway ones.
 _FALLBACK_PENALIZER = 0.01
+_MAX_FEATURES = 50  # that trees are given
 
 
 class PrognosticModel(BaseEstimator):
@@ -41,32 +43,44 @@ class PrognosticModel(BaseEstimator):
     ----------
     content : {"clinical", "radiomics", "combined"}
         Clinical columns are those named by ``clinical``; features those with ``__``.
-    learner : {"cox", "boosted"}
-        A Cox model on the clinical columns and the Rad-score, or boosted trees on
-        the clinical columns and the screened features.
+    learner : {"cox", "boosted", "forest"}
+        A Cox model on the clinical columns and the Rad-score, or trees on the clinical
+        columns and the screened features. A forest is for comparison: it is not saved.
     clinical : sequence of str
     min_category : int
         See :class:`radiomics_npc.survival.models.cox.CoxModel`.
+    splines : mapping of str to int, optional
+        Knots of restricted cubic splines of clinical numbers, in a Cox learner.
     max_correlation : float
         See :class:`radiomics_npc.survival.selection.signature.RadScore`.
-    risk_groups : {"tertiles", "median"}
+    objective, tune, monotone
+        See :class:`radiomics_npc.survival.models.boosting.BoostedModel`; constraints on
+        columns that the model does not have are passed over.
+    risk_groups : {"tertiles", "median", "maxstat"}
+        See :class:`radiomics_npc.survival.models.groups.RiskGroups`.
+    imputation, stability, min_stability, harmonize_by, protect, unseen
+        See :class:`radiomics_npc.survival.models.preparation.Preparation`.
     inner_folds : int
         Folds within the training patients, for tuning and for honest scores.
     random_state : int
 
     Attributes
     ----------
+    preparation_ : Preparation
+        Missing values, unstable features, centers.
     cox_ : CoxModel
         The last step of a Cox learner: clinical columns and ``rad_score``.
     boosted_ : BoostedModel
         The last step of a boosted learner.
+    forest_ : ForestModel
+        The last step of a forest.
     rad_score_ : RadScore
         The signature, for a Cox learner with features.
-    imputation_ : SimpleImputation
-        Of the clinical columns.
     groups_ : RiskGroups
         Cut points from the training patients' risks, which for learners that tune
         are those of inner folds.
+    risk_summary_ : dict
+        mean and sd of the log hazards of the training patients, to compare another cohort with.
     notes_ : list of str
         Merged levels, dropped columns, imputed values, fallbacks.
 
@@ -87,8 +101,18 @@ class PrognosticModel(BaseEstimator):
         *,
         clinical: Sequence[str] = ("T", "N", "ebv_dna"),
         min_category: int = 10,
+        splines: Mapping[str, int] | None = None,
         max_correlation: float = 0.9,
-        risk_groups: Literal["median", "tertiles"] = "tertiles",
+        objective: Literal["cox", "aft"] = "cox",
+        tune: Literal["rounds", "grid"] = "rounds",
+        monotone: Mapping[str, int] | None = None,
+        risk_groups: Literal["median", "tertiles", "maxstat"] = "tertiles",
+        imputation: Literal["simple", "iterative"] = "simple",
+        stability: pd.Series | pd.DataFrame | None = None,
+        min_stability: float = 0.75,
+        harmonize_by: str | None = None,
+        protect: Sequence[str] = (),
+        unseen: Literal["error", "reference_free"] = "error",
         inner_folds: int = 5,
         random_state: int = 0,
     ) -> None:
@@ -96,8 +120,18 @@ class PrognosticModel(BaseEstimator):
         self.learner = learner
         self.clinical = clinical
         self.min_category = min_category
+        self.splines = splines
         self.max_correlation = max_correlation
+        self.objective = objective
+        self.tune = tune
+        self.monotone = monotone
         self.risk_groups = risk_groups
+        self.imputation = imputation
+        self.stability = stability
+        self.min_stability = min_stability
+        self.harmonize_by = harmonize_by
+        self.protect = protect
+        self.unseen = unseen
         self.inner_folds = inner_folds
         self.random_state = random_state
 
@@ -113,30 +147,35 @@ class PrognosticModel(BaseEstimator):
             does not converge even with the recorded fallback.
         """
         check_rows(X, y)
-        self.notes_: list[str] = []
-        clinical = self._fit_clinical(X, y)
-        features = self._features(X)
-        if self.learner == "boosted":
-            self._fit_boosted(pd.concat([clinical, features], axis=1), y)
-        else:
+        self.preparation_ = self._preparation().fit(X, y)
+        self.notes_ = list(self.preparation_.notes_)
+        clinical, features = self.preparation_.clinical_part(X), self.preparation_.feature_part(X)
+        # Protected columns may be no columns of the model.
+        clinical = clinical[[name for name in self.clinical_columns if name in clinical.columns]]
+        if self.learner == "cox":
             self._fit_cox(clinical, features, y)
-        self.groups_ = RiskGroups(self.risk_groups).fit(self.last_step.training_risk_)
+        else:
+            self._fit_trees(pd.concat([clinical, features], axis=1), y)
+        self.preparation_.keep(self.feature_columns)
+        self.groups_ = RiskGroups(self.risk_groups).fit(self.last_step.training_risk_, y)
+        if self.risk_groups == "maxstat":
+            p = self.groups_.selection_.p
+            self.notes_.append(f"risk groups: cut at the largest log-rank statistic, corrected p = {p:.2g}")
+        made = self.last_step.training_risk_ * getattr(self.last_step, "slope_", 1.0)
+        self.risk_summary_ = {"mean": float(np.mean(made)), "sd": float(np.std(made, ddof=1))}
         self.n_, self.events_ = len(y), int(y.event.sum())
         self.follow_up_months_ = float(y.time_months.max())
         self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
 
-    def _fit_clinical(self, X: pd.DataFrame, y: Outcome) -> pd.DataFrame:
-        """Clinical columns with missing values filled."""
-        table = self._clinical(X)
-        self.imputation_ = SimpleImputation().fit(table, y)
-        self.notes_ += [f"{name}: left out, {why}" for name, why in self.imputation_.dropped_.items()]
-        self.notes_ += [
-            f"{name}: {count} missing values read as {self.imputation_.values_[name]}"
-            for name, count in self.imputation_.missing_.items()
-            if count
-        ]
-        return self.imputation_.transform(table)
+    def _preparation(self) -> Preparation:
+        protect = list(self.protect) if self.content != "clinical" and self.harmonize_by else []
+        return Preparation(
+            list(dict.fromkeys([*self.clinical_columns, *protect])),
+            features=self.content != "clinical", imputation=self.imputation, stability=self.stability,
+            min_stability=self.min_stability, harmonize_by=self.harmonize_by, protect=protect,
+            unseen=self.unseen,
+        )  # fmt: skip
 
     def _fit_cox(self, clinical: pd.DataFrame, features: pd.DataFrame, y: Outcome) -> None:
         table, in_sample = clinical, None
@@ -152,7 +191,10 @@ class PrognosticModel(BaseEstimator):
                 self.notes_.append(
                     "rad_score: the elastic net chose no feature, the single strongest is taken"
                 )
-        cox = CoxModel(min_category=self.min_category, fallback_penalizer=_FALLBACK_PENALIZER)
+        splines = {name: knots for name, knots in (self.splines or {}).items() if name in clinical.columns}
+        cox = CoxModel(
+            min_category=self.min_category, splines=splines, fallback_penalizer=_FALLBACK_PENALIZER
+        )
         self.cox_ = clone(cox).fit(table, y)
         if self.cox_.coef_.get(RAD_SCORE, 1.0) <= 0:
             # Patients held out did no worse with a higher score: it has nothing to say, least of
@@ -163,34 +205,31 @@ class PrognosticModel(BaseEstimator):
         if in_sample is not None:
             self.cox_.terms_ = [_widened(term, in_sample) for term in self.cox_.terms_]
 
-    def _fit_boosted(self, table: pd.DataFrame, y: Outcome) -> None:
-        self.boosted_ = BoostedModel(
-            max_features=50, max_correlation=self.max_correlation,
-            inner_folds=self.inner_folds, random_state=self.random_state,
-        ).fit(table, y)  # fmt: skip
-
-    def _clinical(self, X: pd.DataFrame) -> pd.DataFrame:
-        wanted = self.clinical_columns
-        absent = [name for name in wanted if name not in X.columns]
-        if absent:
-            raise CohortError(
-                f"clinical columns are absent: {', '.join(absent)}",
-                "Name the columns of the table under models.clinical.",
-            )
-        return X[wanted]
-
-    def _features(self, X: pd.DataFrame) -> pd.DataFrame:
-        if self.content == "clinical":
-            return X[[]]
-        features = X[[name for name in X.columns if "__" in str(name)]]
-        if features.shape[1] == 0:
-            raise CohortError("there are no radiomic features", "Extract them, or fit clinical models only.")
-        return features
+    def _fit_trees(self, table: pd.DataFrame, y: Outcome) -> None:
+        options: dict[str, Any] = {
+            "max_features": _MAX_FEATURES, "max_correlation": self.max_correlation,
+            "inner_folds": self.inner_folds, "random_state": self.random_state,
+        }  # fmt: skip
+        if self.learner == "forest":
+            self.forest_ = ForestModel(**options).fit(table, y)
+        else:
+            monotone = {name: sign for name, sign in (self.monotone or {}).items() if name in table.columns}
+            self.boosted_ = BoostedModel(
+                objective=self.objective, tune=self.tune, monotone=monotone or None, **options
+            ).fit(table, y)
+        self.notes_ += self.last_step.notes_
 
     @property
     def clinical_columns(self) -> list[str]:
         """Clinical columns that the model asks for."""
         return [] if self.content == "radiomics" else list(self.clinical)
+
+    @property
+    def table_columns(self) -> list[str]:
+        """Columns beside the features that a table to predict for must have."""
+        harmonized = self.content != "clinical" and self.harmonize_by is not None
+        more = [*self.protect, str(self.harmonize_by)] if harmonized else []
+        return list(dict.fromkeys([*self.clinical_columns, *more]))
 
     @property
     def feature_columns(self) -> list[str]:
@@ -200,10 +239,10 @@ class PrognosticModel(BaseEstimator):
         return [name for name in self.last_step.columns_ if "__" in name]
 
     @property
-    def last_step(self) -> CoxModel | BoostedModel:
-        """The fitted Cox or boosted model."""
+    def last_step(self) -> CoxModel | BoostedModel | ForestModel:
+        """The fitted Cox model, boosted trees or forest."""
         check_is_fitted(self, "notes_")
-        step: CoxModel | BoostedModel = self.cox_ if self.learner == "cox" else self.boosted_
+        step: CoxModel | BoostedModel | ForestModel = getattr(self, f"{self.learner}_")
         return step
 
     # -- predict -----------------------------------------------------------------------------
@@ -218,14 +257,22 @@ class PrognosticModel(BaseEstimator):
         """
         check_is_fitted(self, "notes_")
         check_rows(X)
-        parts = [self.imputation_.transform(self._clinical(X))]
-        if hasattr(self, "rad_score_"):
-            parts.append(self.rad_score_.transform(X))
-        elif self.content != "clinical":
-            absent = [name for name in self.feature_columns if name not in X.columns]
-            if absent:
-                raise CohortError(f"features are absent: {', '.join(absent[:3])}", "Extract them first.")
-            parts.append(X[self.feature_columns])
+        return self._with_features(self.preparation_.clinical_part(X), X)
+
+    def learner_table(self, X: pd.DataFrame) -> pd.DataFrame:
+        """As :meth:`design`, with the clinical values as they are: missing ones stay missing."""
+        check_is_fitted(self, "notes_")
+        absent = [name for name in self.clinical_columns if name not in X.columns]
+        if absent:
+            raise CohortError(f"columns are absent: {', '.join(absent)}", "Give all columns of the model.")
+        return self._with_features(X, X)
+
+    def _with_features(self, clinical: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
+        """Clinical columns of the learner, and its features or the Rad-score made of them."""
+        parts = [clinical[[name for name in self.clinical_columns if name in clinical.columns]]]
+        if self.content != "clinical":
+            features = self.preparation_.feature_part(X)
+            parts.append(self.rad_score_.transform(features) if self.learner == "cox" else features)
         return pd.concat(parts, axis=1)
 
     def predict_risk(self, X: pd.DataFrame) -> Floats:
@@ -253,7 +300,7 @@ class PrognosticModel(BaseEstimator):
     @property
     def steps(self) -> dict[str, Any]:
         """Fitted steps by name, in the order they work."""
-        names = ("imputation_", "rad_score_", "cox_", "boosted_")
+        names = ("preparation_", "rad_score_", "cox_", "boosted_", "forest_")
         return {name.rstrip("_"): getattr(self, name) for name in names if hasattr(self, name)}
 
     def explain(self) -> pd.DataFrame:
@@ -265,9 +312,10 @@ class PrognosticModel(BaseEstimator):
             Columns step, term, level, value, quantity: log hazard ratios of the Cox
             model, coefficients of the Rad-score (for one raw unit), or gains of trees.
         """
-        if self.learner == "boosted":
-            gain = self.boosted_.importance()
-            return _explained("boosted", gain["column"], "", gain["share"], "share of gain")
+        if self.learner != "cox":
+            found = self.last_step.importance()
+            quantity = "share of gain" if self.learner == "boosted" else "share of splits"
+            return _explained(self.learner, found["column"], "", found["share"], quantity)
         table = self.cox_.summary()
         parts = [_explained("cox", table["term"], table["level"], table["coef"], "log hazard ratio")]
         if hasattr(self, "rad_score_"):
@@ -287,13 +335,23 @@ class PrognosticModel(BaseEstimator):
     # -- model file --------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """All that was learnt but trees, for a JSON file."""
+        """All that was learnt but trees, for a JSON file.
+
+        Raises
+        ------
+        ModelFileError
+            A forest: it is for comparison and is not saved.
+        """
         check_is_fitted(self, "groups_")
-        steps = {name: step.to_dict() for name, step in self.steps.items()}
+        if self.learner == "forest":
+            raise ModelFileError("a random survival forest is not saved", "Save a Cox or boosted model.")
+        parameters = self.get_params() | {"stability": None}
+        parameters |= {"clinical": list(self.clinical), "protect": list(self.protect)}
         return {
-            "parameters": {**self.get_params(), "clinical": list(self.clinical)},
-            "steps": steps,
+            "parameters": parameters,
+            "steps": {name: step.to_dict() for name, step in self.steps.items()},
             "risk_groups": {"how": self.risk_groups, "cut_points": list(self.groups_.cut_points_)},
+            "risk_summary": self.risk_summary_,
             "notes": self.notes_,
             "n": self.n_,
             "events": self.events_,
@@ -305,7 +363,7 @@ class PrognosticModel(BaseEstimator):
         """Inverse of :meth:`to_dict`; ``trees`` for a boosted learner."""
         model = cls(**content["parameters"])
         steps = content["steps"]
-        model.imputation_ = SimpleImputation.from_dict(steps["imputation"])
+        model.preparation_ = Preparation.from_dict(steps["preparation"])
         if "rad_score" in steps:
             model.rad_score_ = RadScore.from_dict(steps["rad_score"])
         if "cox" in steps:
@@ -314,6 +372,7 @@ class PrognosticModel(BaseEstimator):
             model.boosted_ = BoostedModel.from_dict(steps["boosted"], trees or b"")
         model.groups_ = RiskGroups(content["risk_groups"]["how"])
         model.groups_.cut_points_ = tuple(content["risk_groups"]["cut_points"])
+        model.risk_summary_ = dict(content["risk_summary"])
         model.notes_, model.n_, model.events_ = content["notes"], content["n"], content["events"]
         model.follow_up_months_ = content["follow_up_months"]
         return model

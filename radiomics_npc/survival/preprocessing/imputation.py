@@ -75,6 +75,16 @@ class SimpleImputation(TransformerMixin, BaseEstimator):
         filled = {name: self._fill(X[name], value) for name, value in self.values_.items()}
         return pd.DataFrame(filled, index=X.index)
 
+    @property
+    def columns_(self) -> list[str]:
+        """Columns that stay."""
+        return list(self.values_)
+
+    @property
+    def factors_(self) -> list[str]:
+        """Those of them that are factors."""
+        return list(self.categories_)
+
     def _fill(self, column: pd.Series, value: Any) -> pd.Series:
         name = str(column.name)
         if name not in self.categories_:

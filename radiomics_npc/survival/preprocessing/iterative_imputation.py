@@ -257,6 +257,16 @@ class IterativeImputation(TransformerMixin, BaseEstimator):
         matrix = self.codes_.encode(X)
         return self.codes_.decode(self._settle(matrix), X)
 
+    @property
+    def columns_(self) -> list[str]:
+        """Columns that stay."""
+        return list(self.codes_.levels)
+
+    @property
+    def factors_(self) -> list[str]:
+        """Those of them that are factors."""
+        return list(self.codes_.categories)
+
     def _settle(self, matrix: Floats) -> Floats:
         """Predict missing numbers from the others in turn, until every patient's stay."""
         lost = np.isnan(matrix)
