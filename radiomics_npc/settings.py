@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,15 +17,13 @@ ModelName = Literal[
     "clinical_boosted",
     "radiomics_boosted",
     "combined_boosted",
+    "clinical_forest",
+    "radiomics_forest",
+    "combined_forest",
 ]
-MODEL_NAMES: tuple[ModelName, ...] = (
-    "clinical_cox",
-    "radiomics_cox",
-    "combined_cox",
-    "clinical_boosted",
-    "radiomics_boosted",
-    "combined_boosted",
-)
+MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
+# Fitted unless a study says otherwise; forests are for comparison and cannot be saved.
+STANDARD_MODELS = tuple(name for name in MODEL_NAMES if not name.endswith("_forest"))
 
 
 class _Settings(BaseModel):
@@ -147,6 +145,13 @@ class CohortSettings(_Settings):
         return self
 
 
+class StabilitySettings(_Settings):
+    """Features measured again under perturbed masks and images; unstable ones are left out of the models."""
+
+    patients: int = Field(default=30, ge=2)
+    minimum: float = Field(default=0.75, ge=-1, le=1)
+
+
 class FeatureSettings(_Settings):
     """Extraction of radiomic and morphological features."""
 
@@ -154,25 +159,70 @@ class FeatureSettings(_Settings):
     settings: dict[Sequence, Path] = Field(default_factory=dict)
     normalize: Literal["body", "image", "none"] = "body"
     morphology: bool = True
+    stability: StabilitySettings | None = None
+
+
+class HarmonizationSettings(_Settings):
+    """ComBat, fitted in every training fold: centers taken out of the features."""
+
+    by: str = "center"
+    protect: list[str] = Field(default_factory=list)
+    unseen: Literal["error", "reference_free"] = "error"
+
+
+class BoostingSettings(_Settings):
+    """What the boosted models minimize, and what they must not contradict."""
+
+    objective: Literal["cox", "aft"] = "cox"
+    tune: Literal["rounds", "grid"] = "rounds"
+    monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
 
 
 class ModelSettings(_Settings):
     """Which models, from which columns."""
 
-    fit: list[ModelName] = Field(default_factory=lambda: list(MODEL_NAMES))
+    fit: list[ModelName] = Field(default_factory=lambda: list(STANDARD_MODELS))
     clinical: list[str] = Field(default_factory=lambda: ["T", "N", "ebv_dna"])
+    imputation: Literal["simple", "iterative", "complete_case"] = "simple"
     min_category: int = Field(default=10, ge=1)
+    splines: dict[str, int] = Field(default_factory=dict)
     max_correlation: float = Field(default=0.9, gt=0, le=1)
-    risk_groups: Literal["median", "tertiles"] = "tertiles"
+    harmonize: HarmonizationSettings | None = None
+    boosting: BoostingSettings = Field(default_factory=BoostingSettings)
+    risk_groups: Literal["median", "tertiles", "maxstat"] = "tertiles"
+
+    @model_validator(mode="after")
+    def _of_the_columns(self) -> ModelSettings:
+        unknown = sorted(set(self.splines) - set(self.clinical))
+        if unknown:
+            raise ValueError(f"splines names {', '.join(unknown)}, which is not among models.clinical")
+        few = sorted(name for name, knots in self.splines.items() if not 3 <= knots <= 7)
+        if few:
+            raise ValueError(f"splines: {', '.join(few)} needs 3 to 7 knots")
+        return self
 
 
 class ValidationSettings(_Settings):
-    """Repeated stratified nested cross-validation."""
+    """How patients are held out, and what else tells how the models will do on others."""
 
+    design: Literal["cross_validation", "leave_center_out", "temporal"] = "cross_validation"
+    by: str | None = None
+    cut: str | float | None = None
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=10, ge=1)
     inner_folds: int = Field(default=5, ge=2)
     confidence: float = Field(default=0.95, gt=0, lt=1)
+    bootstrap: int = Field(default=0, ge=0)
+    permutations: int = Field(default=0, ge=0)
+    learning_curve: bool = False
+
+    @model_validator(mode="after")
+    def _column(self) -> ValidationSettings:
+        if self.design != "cross_validation" and self.by is None:
+            raise ValueError(f"design {self.design} needs by (the column of the center, or of the date)")
+        if self.cut is not None and self.design != "temporal":
+            raise ValueError("cut belongs to design temporal")
+        return self
 
 
 class NomogramSettings(_Settings):

@@ -1,8 +1,10 @@
-"""The six standard models by name."""
+"""The standard models by name."""
 
 from __future__ import annotations
 
 from typing import cast, get_args
+
+import pandas as pd
 
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.settings import ModelName, ModelSettings
@@ -12,17 +14,25 @@ __all__ = ["standard_model"]
 
 
 def standard_model(
-    name: ModelName, settings: ModelSettings | None = None, *, inner_folds: int = 5, random_state: int = 0
+    name: ModelName,
+    settings: ModelSettings | None = None,
+    *,
+    inner_folds: int = 5,
+    random_state: int = 0,
+    stability: pd.Series | pd.DataFrame | None = None,
+    min_stability: float = 0.75,
 ) -> PrognosticModel:
-    """Make one of the six standard models, not fitted.
+    """Make one of the standard models, not fitted.
 
     Parameters
     ----------
     name : str
-        ``{clinical,radiomics,combined}_{cox,boosted}``.
+        ``{clinical,radiomics,combined}_{cox,boosted,forest}``.
     settings : ModelSettings, optional
     inner_folds : int
     random_state : int
+    stability, min_stability
+        As in :class:`radiomics_npc.survival.models.preparation.Preparation`.
 
     Returns
     -------
@@ -31,7 +41,7 @@ def standard_model(
     Raises
     ------
     ConfigError
-        The name is none of the six.
+        There is no such model.
 
     Examples
     --------
@@ -44,13 +54,25 @@ def standard_model(
             f"there is no standard model {name}", f"Take one of {', '.join(get_args(ModelName))}."
         )
     content, _, learner = name.partition("_")
+    harmonize = settings.harmonize
     return PrognosticModel(
         cast(Content, content),
         cast(Learner, learner),
         clinical=tuple(settings.clinical),
         min_category=settings.min_category,
+        splines=dict(settings.splines),
         max_correlation=settings.max_correlation,
+        objective=settings.boosting.objective,
+        tune=settings.boosting.tune,
+        monotone=dict(settings.boosting.monotone),
         risk_groups=settings.risk_groups,
+        # Patients with missing values never come this far where only complete ones were asked for.
+        imputation="iterative" if settings.imputation == "iterative" else "simple",
+        stability=stability,
+        min_stability=min_stability,
+        harmonize_by=harmonize.by if harmonize else None,
+        protect=tuple(harmonize.protect) if harmonize else (),
+        unseen=harmonize.unseen if harmonize else "error",
         inner_folds=inner_folds,
         random_state=random_state,
     )

@@ -24,12 +24,13 @@ from radiomics_npc.survival.validation.scoring import (
     scores_per_repeat,
 )
 
-__all__ = ["FAILURES", "CrossValidation", "score_predictions"]
+__all__ = ["FAILURES", "SELECTED", "CrossValidation", "score_predictions"]
 
 _HEADS = {
     "leave_center_out": "{folds} centers, each left out in turn",
     "temporal_split": "Later patients held out",
 }
+SELECTED = ["model", "repeat", "fold", "feature"]
 FAILURES = ["model", "repeat", "fold", "error", "message", "remedy"]
 
 
@@ -41,7 +42,7 @@ class CrossValidation:
     ----------
     predictions : DataFrame
         patient_id, repeat, fold, model, risk (comparable within a fold only), ``pfs_60``
-        (probability at the horizon), group (cut points from the training fold).
+        (probability at each horizon), group (cut points from the training fold).
     per_repeat : DataFrame
         model, repeat, metric, estimate, se.
     scores : DataFrame
@@ -51,11 +52,13 @@ class CrossValidation:
         model, reference, metric, estimate, se, lower, upper, p, p_corrected.
     failures : DataFrame
         model, repeat, fold, error, message, remedy.
+    selected : DataFrame
+        model, repeat, fold, feature: what each training fold chose.
     notes : tuple of str
         What concerns the whole validation, such as a horizon past the follow-up.
     design : dict
-        kind, folds, repeats, random_state, horizon_months, horizon_asked_months, reference,
-        confidence, patients, events; fold_names, where folds are centers or periods.
+        kind, folds, repeats, random_state, horizon_months, horizons_months, horizon_asked_months,
+        reference, confidence, patients, events; fold_names, where folds are centers or periods.
     """
 
     predictions: pd.DataFrame
@@ -63,6 +66,7 @@ class CrossValidation:
     scores: pd.DataFrame
     differences: pd.DataFrame
     failures: pd.DataFrame
+    selected: pd.DataFrame
     outcome: Outcome = field(repr=False)
     notes: tuple[str, ...] = ()
     design: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +85,8 @@ class CrossValidation:
         Returns
         -------
         DataFrame
-            By patient_id: ``pfs_60`` (mean over repeats) and group (median over repeats).
+            By patient_id: ``pfs_60`` of each horizon (mean over repeats) and group (median
+            over repeats); NaN for patients who were never held out.
 
         Raises
         ------
@@ -92,10 +97,9 @@ class CrossValidation:
         if rows.empty:
             raise ConfigError(f"no model {model} was validated", f"There are {', '.join(self.models)}.")
         codes = rows.assign(code=rows["group"].cat.codes.where(rows["group"].notna(), np.nan))
-        column = pfs_column(self.design["horizon_months"])
-        found = codes.groupby("patient_id", sort=False)[[column, "code"]].agg(
-            {column: "mean", "code": "median"}
-        )
+        columns = [pfs_column(horizon) for horizon in self.design["horizons_months"]]
+        how = dict.fromkeys(columns, "mean") | {"code": "median"}
+        found = codes.groupby("patient_id", sort=False)[list(how)].agg(how)
         # A median between two groups goes to the lower one.
         group = [int(code) for code in np.floor(found["code"]).fillna(-1)]
         found["group"] = pd.Categorical.from_codes(group, rows["group"].cat.categories, ordered=True)
@@ -106,9 +110,20 @@ class CrossValidation:
         """Names of the validated models."""
         return list(self.predictions["model"].unique())
 
-    def calibration(self, model: str, *, groups: int = 5) -> Calibration:
-        """Calibration of the out-of-fold probabilities at the horizon."""
-        horizon = self.design["horizon_months"]
+    def selection(self, model: str) -> pd.DataFrame:
+        """How often training folds chose each feature: feature, frequency, the most frequent first."""
+        rows = self.selected[self.selected["model"] == model]
+        failed = int((self.failures["model"] == model).sum())
+        fits = self.design["folds"] * self.design["repeats"] - failed
+        count = rows["feature"].value_counts(sort=False)
+        table = pd.DataFrame(
+            {"feature": count.index.astype(str), "frequency": count.to_numpy() / max(fits, 1)}
+        )
+        return table.sort_values(["frequency", "feature"], ascending=[False, True], ignore_index=True)
+
+    def calibration(self, model: str, *, groups: int = 5, horizon_months: float | None = None) -> Calibration:
+        """Calibration of the out-of-fold probabilities at a horizon, by default the last."""
+        horizon = self.design["horizon_months"] if horizon_months is None else horizon_months
         predicted = self.patients(model)[pfs_column(horizon)]
         return calibrate(self.outcome, predicted, horizon_months=horizon, groups=groups)
 
@@ -120,6 +135,7 @@ class CrossValidation:
             marked = table.assign(simulated=True) if self.outcome.simulated else table
             write_table(folder / f"{name}.csv", marked)
         write_table(folder / "failed_fits.csv", self.failures)
+        write_table(folder / "selected_features.csv", self.selected)
         write_json(folder / "cross_validation.json", self.design)
 
     @classmethod
@@ -127,7 +143,8 @@ class CrossValidation:
         """Read what :meth:`write` wrote; scores are made again from the predictions."""
         design = json.loads((folder / "cross_validation.json").read_text(encoding="utf-8"))
         predictions = read_table(folder / "predictions.parquet")
-        return score_predictions(predictions, read_table(folder / "failed_fits.csv"), outcome, design)
+        failures, selected = (read_table(folder / f"{n}.csv") for n in ("failed_fits", "selected_features"))
+        return score_predictions(predictions, failures, selected, outcome, design)
 
     def _repr_html_(self) -> str:
         shown = self.scores.to_html(index=False, float_format="{:.3f}".format)
@@ -140,7 +157,11 @@ class CrossValidation:
 
 
 def score_predictions(
-    predictions: pd.DataFrame, failures: pd.DataFrame, y: Outcome, design: dict[str, Any]
+    predictions: pd.DataFrame,
+    failures: pd.DataFrame,
+    selected: pd.DataFrame,
+    y: Outcome,
+    design: dict[str, Any],
 ) -> CrossValidation:
     """All scores follow from the out-of-fold predictions."""
     horizon, confidence = design["horizon_months"], design["confidence"]
@@ -161,6 +182,7 @@ def score_predictions(
         scores,
         differences(found, design["reference"], confidence, folds),
         failures,
+        selected,
         y,
         _notes(predictions, failures, design),
         design,

@@ -24,7 +24,12 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.survival.design import check_rows
-from radiomics_npc.survival.validation.cross_validated import FAILURES, CrossValidation, score_predictions
+from radiomics_npc.survival.validation.cross_validated import (
+    FAILURES,
+    SELECTED,
+    CrossValidation,
+    score_predictions,
+)
 from radiomics_npc.survival.validation.designs import RepeatedFolds, SplitDesign, supported_horizon
 from radiomics_npc.survival.validation.fold_fits import FitFold, FoldResult
 
@@ -43,6 +48,7 @@ def cross_validate(
     jobs: int = 0,
     inner_folds: int | None = None,
     horizon_months: float = 60.0,
+    also_months: Sequence[float] = (),
     reference: str | None = "clinical_cox",
     confidence: float = 0.95,
 ) -> CrossValidation:
@@ -72,6 +78,8 @@ def cross_validate(
     horizon_months : float
         Horizon of the probabilities, and truncation of Uno's C. Trimmed, with a note, to what
         the follow-up of every training fold supports.
+    also_months : sequence of float
+        Earlier horizons at which probabilities are wanted, too.
     reference : str, optional
         Model that the others are compared with; no comparison if it is not among them.
     confidence : float
@@ -120,17 +128,20 @@ def cross_validate(
     tasks = design.tasks(y, random_state)
     reached = min(float(y.time_months[task.training(len(y))].max(initial=0.0)) for task in tasks)
     horizon = supported_horizon(horizon_months, reached)
-    work = FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizon)
+    horizons = [*sorted(h for h in set(map(float, also_months)) if h < horizon), horizon]
+    work = FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizons)
     done = track(map_cases(work, tasks, jobs=jobs, ordered=True), "cross-validation", len(tasks))
     results = list(done)
     predictions = _together(results, list(models))
     failures = pd.DataFrame([row for r in results for row in r.failures], columns=FAILURES)
+    selected = pd.DataFrame([row for r in results for row in r.selected], columns=SELECTED)
     described = design.describe(y) | {
         "random_state": random_state, "reference": reference, "horizon_months": horizon,
+        "horizons_months": horizons,
         "horizon_asked_months": float(horizon_months), "confidence": confidence,
         "patients": len(y), "events": int(y.event.sum()),
     }  # fmt: skip
-    return score_predictions(predictions, failures, y, described)
+    return score_predictions(predictions, failures, selected, y, described)
 
 
 def _ready(model: Any, inner_folds: int | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,45 +58,51 @@ class FoldTask:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """Predictions for the patients held out, and the models that could not be fitted."""
+    """Predictions for the patients held out, models that could not be fitted, features that were chosen."""
 
     label: str
     predictions: pd.DataFrame
     failures: list[tuple[Any, ...]]
+    selected: list[tuple[Any, ...]]
 
 
 class FitFold:
     """Fits every model in a training fold; picklable, so that it can go to another process."""
 
-    def __init__(self, models: Mapping[str, Any], X: pd.DataFrame, y: Outcome, horizon_months: float) -> None:
-        self.models, self.X, self.y, self.horizon_months = dict(models), X, y, horizon_months
-        self.column = pfs_column(horizon_months)
+    def __init__(
+        self, models: Mapping[str, Any], X: pd.DataFrame, y: Outcome, horizons_months: Sequence[float]
+    ) -> None:
+        self.models, self.X, self.y = dict(models), X, y
+        self.horizons_months = list(horizons_months)
+        self.columns = [pfs_column(horizon) for horizon in self.horizons_months]
 
     def __call__(self, task: FoldTask) -> FoldResult:
         """Fit every model to the patients of the other folds; a fault of the data is listed, not raised."""
-        train = task.training(len(self.y))
-        parts, failures = [], []
+        parts, failures, selected = [], [], []
         for name, model in self.models.items():
             try:
-                risk, pfs, group = self._one(model, train, task)
+                found, features = self._one(model, task)
+                selected += [(name, task.repeat, task.fold, feature) for feature in features]
             except DATA_FAULTS as error:
-                risk = pfs = np.full(len(task.test), np.nan)
-                group = np.full(len(task.test), None)
+                found = dict.fromkeys(["risk", *self.columns], np.nan) | {"group": None}
                 message, remedy = getattr(error, "message", str(error)), getattr(error, "remedy", "")
                 failures.append((name, task.repeat, task.fold, type(error).__name__, message, remedy))
-            parts.append(pd.DataFrame({
-                "patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold,
-                "model": name, "risk": risk, self.column: pfs, "group": np.asarray(group, dtype=object),
-            }))  # fmt: skip
-        return FoldResult(task.label, pd.concat(parts, ignore_index=True), failures)
+            who = {"patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold}
+            part = pd.DataFrame(who | {"model": name} | found)
+            parts.append(part.astype({"group": object, "risk": float}))
+        return FoldResult(task.label, pd.concat(parts, ignore_index=True), failures, selected)
 
-    def _one(self, model: Any, train: NDArray[np.intp], task: FoldTask) -> tuple[Any, Any, Any]:
+    def _one(self, model: Any, task: FoldTask) -> tuple[dict[str, Any], Sequence[str]]:
+        """Predictions of the patients held out by column, and the features that the model chose."""
+        train = task.training(len(self.y))
         fitted = fit_copy(model, self.X.iloc[train], self.y.take(train), task.seed)
         last, held = last_step(fitted, self.X.iloc[task.test])
         risk = np.asarray(last.predict_risk(held), dtype=float)
-        pfs = last.predict_survival(held, [self.horizon_months])[:, 0]
+        pfs = last.predict_survival(held, self.horizons_months)
         groups = getattr(last, "groups_", None)
-        return risk, pfs, groups.predict(risk) if groups is not None else np.full(len(risk), None)
+        group = np.full(len(risk), None) if groups is None else np.asarray(groups.predict(risk), dtype=object)
+        found = {"risk": risk} | {name: pfs[:, k] for k, name in enumerate(self.columns)} | {"group": group}
+        return found, getattr(last, "feature_columns", ())
 
 
 def fit_copy(model: Any, X: pd.DataFrame, y: Outcome, seed: int) -> Any:

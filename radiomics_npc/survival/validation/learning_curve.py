@@ -126,7 +126,7 @@ def learning_curve(
         for task in whole
         for k, part in enumerate(_parts(task, y, sizes))
     ]
-    work = FitFold({"model": model}, X, y, float(np.median(y.time_months)))
+    work = FitFold({"model": model}, X, y, [float(np.median(y.time_months))])
     done = list(track(map_cases(work, tasks, jobs=jobs, ordered=True), "learning curve", len(tasks)))
     predictions = pd.concat([result.predictions for result in done], ignore_index=True)
     failures = pd.DataFrame(

@@ -86,7 +86,7 @@ class _PermutedC:
             y = replace(y, time_months=y.time_months[order], event=y.event[order])
         tasks = self.design.tasks(y, 0 if seed is None else seed)
         # C alone counts: a horizon that every fold is followed to will do.
-        work = FitFold({"model": self.model}, self.X, y, float(np.median(y.time_months)))
+        work = FitFold({"model": self.model}, self.X, y, [float(np.median(y.time_months))])
         predictions = pd.concat([work(task).predictions for task in tasks], ignore_index=True)
         found = fold_concordances(predictions, y, float(y.time_months.max()) or 1.0)
         values = [
