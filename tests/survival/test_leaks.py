@@ -35,7 +35,7 @@ def noise(n: int, p: int, seed: int) -> tuple[pd.DataFrame, Outcome]:
 
 
 def c_of(model, X, y, **options) -> float:
-    result = cross_validate({"m": model}, X, y, repeats=1, jobs=1, **options)
+    result = cross_validate({"m": model}, X, y, **{"repeats": 1, "jobs": 1} | options)
     return float(result.scores["estimate"].iloc[0])
 
 
@@ -221,10 +221,14 @@ def test_whole_cohort_selection_finds_signal_in_noise_and_selection_in_the_fold_
 
 @pytest.mark.slow
 def test_standard_model_scores_one_half_on_noise_over_20_seeds():
-    """277 x 3,000, nested: everything of the radiomic signature is learnt in the fold."""
+    """277 x 3,000, nested: everything of the radiomic signature is learnt in the fold.
+
+    The standard deviation of one C is 0.03 to 0.04, that of their mean below 0.01.
+    """
     found = []
     for seed in range(20):
         X, y = noise(277, 3000, seed)
-        found.append(c_of(standard_model("radiomics_cox"), X, y, random_state=seed))
+        model = standard_model("radiomics_cox", inner_folds=3)
+        found.append(c_of(model, X, y, random_state=seed, jobs=2))
     assert abs(np.mean(found) - 0.5) < 0.03
     assert max(found) < 0.65
