@@ -88,7 +88,7 @@ def covered(seed: int, n: int, repeats: int) -> dict[str, float]:
 
 
 def shrunk(seed: int, n: int, resamples: int) -> dict[str, float]:
-    """Slope on new patients before and after shrinkage: 3 features besides T, N and EBV DNA, 10 coefficients."""
+    """Slope on new patients before and after shrinkage: 3 features, T, N and EBV DNA."""
     X, y, _ = draw(n, 3, seed)
     new, y_new, _ = draw(NEW_PATIENTS, 3, 10_000 + seed)
     model = CoxModel().fit(X, y)
@@ -140,7 +140,7 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--cohorts", type=int, default=200, help="for the coverage, of 150 patients each")
-    parser.add_argument("--large", type=int, default=20, help="for the selected model, twice as many for the slope")
+    parser.add_argument("--large", type=int, default=20, help="for the selected model; twice for the slope")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     each = pd.concat([

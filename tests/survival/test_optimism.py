@@ -49,6 +49,7 @@ def test_apparent_indexes_equal_rms(given, table, index):
     assert found == pytest.approx(expected, rel=0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_optimism_of_rms_within_monte_carlo_error(gbsg, table):
     """R drew 200 other samples: the two means differ by chance, with SE sd * sqrt(1/200 + 1/200)."""
     result = bootstrap_validate(CoxModel(min_category=1), *gbsg, resamples=200, random_state=1)
@@ -199,6 +200,7 @@ def test_a_standard_model_in_a_bootstrap(draw):
 # -- shrinkage ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_shrunk_model_is_calibrated_on_new_patients():
     """Twelve columns, 200 patients: the slope on 2,000 others is far from 1, and near it after shrinkage."""
     slopes = []
