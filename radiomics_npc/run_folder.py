@@ -15,6 +15,27 @@ from radiomics_npc.storage import write_json
 
 __all__ = ["RunFolder"]
 
+# What a fit and its report write, by name: the rest of these folders is of other stages, or of the user.
+_BY_MODEL = [
+    f"{part}_{model}.*"
+    for part in (
+        "hazard_ratios",
+        "calibration",
+        "shap",
+        "proportional_hazards",
+        "effects_over_time",
+        "selection",
+    )
+    for model in MODEL_NAMES
+]
+_FIT_TABLES = [
+    *_BY_MODEL, "cross_validation.json", "oracle.csv", "accuracy.csv", "calibration.csv",
+    "calibration_groups.csv", "calibration_curves.csv", "reclassification.csv", "decision_curves.csv",
+    "optimism.csv", "optimism_632.csv", "permutation_test.csv", "learning_curve.csv", "centers.csv",
+    "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv",
+]  # fmt: skip
+_FIT_FIGURES = [*_BY_MODEL, "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*"]
+
 
 class RunFolder:
     """Where a study writes.
@@ -68,16 +89,14 @@ class RunFolder:
         """Remove what an earlier fit left, so that nothing of it can be taken for a part of the next."""
         self.record(fit_key=None)
         self.forget_nomogram()
-        models, tables, figures = self.models, self.tables, self.figures
-        by_model = [f"{part}_{m}" for part in ("hazard_ratios", "calibration") for m in MODEL_NAMES]
-        old = [tables / "cross_validation.json", tables / "oracle.csv"]
-        old += [tables / f"{name}.csv" for name in by_model]
-        shown = ("c_index", "kaplan_meier", *by_model)
-        old += [figures / f"{name}.{kind}" for name in shown for kind in ("svg", "png")]
-        old += [models / m / name for m in MODEL_NAMES for name in ("model.json", "model.ubj", "card.md")]
+        old = [path for name in _FIT_TABLES for path in self.tables.glob(name)]
+        old += [path for name in _FIT_FIGURES for path in self.figures.glob(name)]
+        old += [
+            self.models / m / name for m in MODEL_NAMES for name in ("model.json", "model.ubj", "card.md")
+        ]
         for path in old:
             path.unlink(missing_ok=True)
-        for folder in (models / m for m in MODEL_NAMES):
+        for folder in (self.models / m for m in MODEL_NAMES):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 

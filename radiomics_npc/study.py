@@ -6,12 +6,10 @@ settings, models by the hash of their design matrix and settings.
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -22,13 +20,15 @@ from radiomics_npc.cohort.reading import read_cohort
 from radiomics_npc.config import portable_settings, read_settings
 from radiomics_npc.errors import CheckFailedError, CohortError, ConfigError, HorizonError
 from radiomics_npc.features.extraction import extract_features
-from radiomics_npc.features.merge import DesignMatrix, design_matrix
+from radiomics_npc.features.merge import design_matrix
 from radiomics_npc.features.parameters import sequence_parameters
+from radiomics_npc.features.perturbed import extract_perturbed
+from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
+from radiomics_npc.fitting import Fitting
 from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.style import save_figure
-from radiomics_npc.parallel import single_threaded
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
 from radiomics_npc.report.montage import cohort_montage
@@ -36,18 +36,14 @@ from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
 from radiomics_npc.storage import (
     FeatureStore,
-    content_key,
-    frame_digest,
     read_table,
     write_table,
     write_text,
 )
-from radiomics_npc.survival.models.model_file import load_model, save_model
+from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
-from radiomics_npc.survival.models.standard import standard_model
-from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
+from radiomics_npc.survival.validation.cross_validation import CrossValidation
 from radiomics_npc.survival.validation.external import Validation, require_same_extraction, validate_model
-from radiomics_npc.survival.validation.oracle import oracle_scores
 
 __all__ = ["Study"]
 
@@ -100,6 +96,7 @@ class Study:
         self.run_folder: Path = self.settings.output
         self._run = RunFolder(self.run_folder)
         self._features: FeatureTable | None = None
+        self._repeats: RepeatedFeatures | None = None
         self._validation: CrossValidation | None = None
         self._checked = False
 
@@ -150,6 +147,21 @@ class Study:
                 self._draw_montage(self._features)
         return self._features
 
+    def perturb(self) -> RepeatedFeatures | None:
+        """Measure features again under perturbed masks and images; None where the study does not ask."""
+        wanted = self.settings.features
+        if wanted is None or wanted.stability is None:
+            return None
+        if self._repeats is None:
+            with self._run.stage("perturb"):
+                self._repeats = extract_perturbed(
+                    self.cohort, wanted, patients=wanted.stability.patients, jobs=self.settings.jobs,
+                    store=FeatureStore(self.run_folder / "cache"), random_state=self.settings.seed,
+                )  # fmt: skip
+                write_table(self._run.tables / "stability.csv", self._repeats.stability())
+                write_table(self._run.tables / "stability_failures.csv", self._repeats.failures)
+        return self._repeats
+
     def fit(self) -> CrossValidation:
         """Cross-validate the models, fit each on all patients, and write both.
 
@@ -161,10 +173,10 @@ class Study:
         if self.settings.models is None:
             raise ConfigError("the study says models: null", "Name the models to be fitted.")
         if self._validation is None:
-            features = self.extract()
-            data = design_matrix(self.cohort, features, clinical=self.settings.models.clinical)
+            features, repeats = self.extract(), self.perturb()
             with self._run.stage("fit"):
-                self._validation = self._fit_models(data)
+                fitting = Fitting(self.settings, self.cohort, features, repeats, self._run)
+                self._validation = fitting.fit()
         return self._validation
 
     def report(self) -> Path:
@@ -195,7 +207,7 @@ class Study:
         model = load_model(folder)
         features = self.extract()
         require_same_extraction(model, features)
-        clinical = model.clinical_columns if isinstance(model, PrognosticModel) else model.columns_
+        clinical = model.table_columns if isinstance(model, PrognosticModel) else model.columns_
         data = design_matrix(self.cohort, features, clinical=clinical)
         with self._run.stage("validate"):
             result = validate_model(model, data.X, data.y)
@@ -248,44 +260,6 @@ class Study:
         if figure is not None:
             save_figure(figure, self.run_folder / "figures" / "montage.png")
 
-    def _fit_models(self, data: DesignMatrix) -> CrossValidation:
-        """Cross-validate and fit, or take both from the run folder if nothing changed."""
-        settings = self.settings
-        assert settings.models is not None
-        models: dict[str, PrognosticModel] = {
-            name: standard_model(
-                name, settings.models, inner_folds=settings.validation.inner_folds, random_state=settings.seed
-            )
-            for name in settings.models.fit
-        }
-        features = None if self._features is None else self._features.settings
-        key = content_key(
-            frame_digest(data.X), frame_digest(data.y.to_frame()), data.y.name, self.cohort.simulated,
-            data.excluded.to_dict("list"), features, self._horizon(data),
-            settings.models.model_dump(mode="json"), settings.validation.model_dump(mode="json"),
-            settings.seed, software_versions(),
-        )  # fmt: skip
-        found = self._finished_fit(key, data)
-        if found is not None:
-            return found
-        self._run.forget_fit()
-        # First, since a model that cannot be fitted to all patients is known in seconds.
-        with single_threaded():
-            for name, model in models.items():
-                save_model(
-                    model.fit(data.X, data.y), self.run_folder / "models" / name, name=name,
-                    simulated=self.cohort.simulated, settings={"features": features},
-                )  # fmt: skip
-        options = settings.validation
-        result = cross_validate(
-            models, data.X, data.y, folds=options.folds, repeats=options.repeats, random_state=settings.seed,
-            jobs=settings.jobs, confidence=options.confidence,
-            horizon_months=self._horizon(data),
-        )  # fmt: skip
-        self._write_fit(data, result)
-        self._run.record(fit_key=key)
-        return result
-
     def _draw_nomogram(self) -> Path | None:
         """Write nomogram.html, the figure and its tables; None if nothing in the model changes the risk."""
         assert self.settings.nomogram is not None
@@ -298,42 +272,3 @@ class Study:
                 self._run.log(f"no nomogram of {wanted.model}: {error}")
                 return None
         return self.run_folder / "nomogram.html"
-
-    def _horizon(self, data: DesignMatrix) -> float:
-        """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up.
-
-        Where fewer than a tenth of the patients (or 5) are followed so far, the last whole month to
-        which as many are: training folds without the one longest follow-up know nothing at its end.
-        """
-        assert self.settings.cohort.outcome is not None
-        wanted = self.settings.cohort.outcome.censor_at_months or 60.0
-        times = np.sort(data.y.time_months)
-        reached = float(times[-min(max(5, math.ceil(len(times) / 10)), len(times))])
-        return float(wanted if reached >= wanted else math.floor(reached) or reached)
-
-    def _finished_fit(self, key: str, data: DesignMatrix) -> CrossValidation | None:
-        """The cross-validation in the run folder, if it is of this very design."""
-        if self._run.read_record().get("fit_key") != key:
-            return None
-        tables = self.run_folder / "tables"
-        assert self.settings.models is not None
-        parts = [self.run_folder / "models" / name / "model.json" for name in self.settings.models.fit]
-        parts += [
-            tables / part for part in ("cross_validation.json", "predictions.parquet", "failed_fits.csv")
-        ]
-        if not all(part.exists() for part in parts):
-            return None
-        return CrossValidation.read(tables, data.y)
-
-    def _write_fit(self, data: DesignMatrix, result: CrossValidation) -> None:
-        tables = self.run_folder / "tables"
-        result.write(tables)
-        write_table(tables / "design_matrix.parquet", data.X.reset_index())
-        write_table(tables / "design_matrix.csv", data.X.reset_index())
-        write_table(tables / "outcome.csv", data.y.to_frame().reset_index())
-        write_table(tables / "excluded.csv", data.excluded)
-        path = self.settings.cohort.path
-        # A manifest, or a part of a simulated cohort, has no truth beside it.
-        if self.cohort.simulated and path is not None and (path / "truth.csv").exists():
-            horizon = float(result.design["horizon_months"])
-            write_table(tables / "oracle.csv", oracle_scores(path, data.y, horizon))

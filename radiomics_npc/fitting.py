@@ -1,0 +1,305 @@
+"""The fit of a study: its models, how they do on patients held out, and what else the same table tells.
+
+Everything is written to the run folder as tables and model files, from which the
+report is made; a fit of the same table and settings is found there and not repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.features.merge import DesignMatrix, design_matrix
+from radiomics_npc.features.repeated import RepeatedFeatures
+from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.nomogram.style import mark_simulated, save_figure
+from radiomics_npc.parallel import single_threaded
+from radiomics_npc.provenance import software_versions
+from radiomics_npc.report.shap_figure import beeswarm_figure
+from radiomics_npc.run_folder import RunFolder
+from radiomics_npc.settings import ModelSettings, StudySettings
+from radiomics_npc.storage import content_key, frame_digest, write_table
+from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
+from radiomics_npc.survival.models.model_file import save_model
+from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
+from radiomics_npc.survival.models.shap_values import shap_values
+from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.preprocessing.imputation import complete_cases
+from radiomics_npc.survival.validation.appraisal import appraise
+from radiomics_npc.survival.validation.centers import center_scores
+from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
+from radiomics_npc.survival.validation.designs import LeaveCenterOut, SplitDesign, TemporalSplit
+from radiomics_npc.survival.validation.learning_curve import learning_curve
+from radiomics_npc.survival.validation.optimism import bootstrap_validate
+from radiomics_npc.survival.validation.oracle import oracle_scores
+from radiomics_npc.survival.validation.permutation import permutation_test
+
+__all__ = ["Fitting"]
+
+
+class Fitting:
+    """What a study asks for under ``models`` and ``validation``.
+
+    Parameters
+    ----------
+    settings : StudySettings
+        With models.
+    cohort : Cohort
+    features : FeatureTable, optional
+    repeats : RepeatedFeatures, optional
+        Features under perturbations, where unstable ones are to be left out.
+    run : RunFolder
+
+    Raises
+    ------
+    ConfigError
+        The study asks for no models, or for a column that does not exist.
+    """
+
+    def __init__(
+        self,
+        settings: StudySettings,
+        cohort: Cohort,
+        features: FeatureTable | None,
+        repeats: RepeatedFeatures | None,
+        run: RunFolder,
+    ) -> None:
+        if settings.models is None:
+            raise ConfigError("the study says models: null", "Name the models to be fitted.")
+        self.settings, self.cohort, self.features, self.repeats = settings, cohort, features, repeats
+        self.run = run
+        self.loss = pd.DataFrame()  # patients lost to complete cases, by column
+        self.wanted: ModelSettings = settings.models
+        self.data = self._table()
+        self.horizon_months = self._horizon()
+
+    def fit(self) -> CrossValidation:
+        """Fit and validate, or take both from the run folder if nothing changed."""
+        found = self._finished()
+        if found is not None:
+            return found
+        self.run.forget_fit()
+        # First, since a model that cannot be fitted to all patients is known in seconds.
+        with single_threaded():
+            models = {name: model.fit(self.data.X, self.data.y) for name, model in self._models().items()}
+        for name, model in models.items():
+            self._save(name, model)
+        result = self._validate()
+        self._write(result)
+        self._explain(models)
+        self._validate_further()
+        self.run.record(fit_key=self._key())
+        return result
+
+    # -- the table ---------------------------------------------------------------------------
+
+    def _table(self) -> DesignMatrix:
+        """Predictors and outcome; complete cases alone if the study asks for them."""
+        more = self.wanted.harmonize
+        columns = [*self.wanted.clinical, *([more.by, *more.protect] if more else [])]
+        data = design_matrix(self.cohort, self.features, clinical=list(dict.fromkeys(columns)))
+        if self.wanted.imputation != "complete_case":
+            return data
+        X, y, loss = complete_cases(data.X, data.y, columns=self.wanted.clinical)
+        write_table(self.run.tables / "complete_cases.csv", loss)
+        lost = data.X.index.difference(X.index, sort=False)
+        gone = pd.DataFrame(
+            {"patient_id": lost, "reason": "a clinical value is missing (complete cases asked)"}
+        )
+        return DesignMatrix(X, y, pd.concat([data.excluded, gone], ignore_index=True))
+
+    def _horizon(self) -> float:
+        """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up.
+
+        Where fewer than a tenth of the patients (or 5) are followed so far, the last whole month to
+        which as many are: training folds without the one longest follow-up know nothing at its end.
+        """
+        assert self.settings.cohort.outcome is not None
+        wanted = self.settings.cohort.outcome.censor_at_months or 60.0
+        times = np.sort(self.data.y.time_months)
+        reached = float(times[-min(max(5, math.ceil(len(times) / 10)), len(times))])
+        return float(wanted if reached >= wanted else math.floor(reached) or reached)
+
+    def _key(self) -> str:
+        """Content of all that the fit depends on."""
+        by = self._held_out_by()
+        return content_key(
+            frame_digest(self.data.X), frame_digest(self.data.y.to_frame()), self.data.y.name,
+            self.cohort.simulated, self.data.excluded.to_dict("list"), self.horizon_months,
+            None if self.features is None else self.features.settings,
+            None if self.repeats is None else frame_digest(self.repeats.to_frame().reset_index()),
+            {name: frame_digest(y.to_frame()) for name, y in self.cohort.endpoints.items()},
+            None if by is None else [str(value) for value in by],
+            self.wanted.model_dump(mode="json"), self.settings.validation.model_dump(mode="json"),
+            None if self.settings.nomogram is None else self.settings.nomogram.model_dump(mode="json"),
+            self.settings.seed, software_versions(),
+        )  # fmt: skip
+
+    def _finished(self) -> CrossValidation | None:
+        """The cross-validation in the run folder, if it is of this very design."""
+        if self.run.read_record().get("fit_key") != self._key():
+            return None
+        names = ("cross_validation.json", "predictions.parquet", "failed_fits.csv", "selected_features.csv")
+        parts = [self.run.tables / name for name in names]
+        parts += [self.run.models / name / "model.json" for name in self.wanted.fit if _is_saved(name)]
+        return CrossValidation.read(self.run.tables, self.data.y) if all(p.exists() for p in parts) else None
+
+    # -- models ------------------------------------------------------------------------------
+
+    def _models(self) -> dict[str, PrognosticModel]:
+        """The models that the study names, not fitted."""
+        wanted = self.settings.features.stability if self.settings.features is not None else None
+        return {
+            name: standard_model(
+                name, self.wanted, inner_folds=self.settings.validation.inner_folds,
+                random_state=self.settings.seed,
+                stability=None if self.repeats is None else self.repeats.to_frame(),
+                min_stability=0.75 if wanted is None else wanted.minimum,
+            )
+            for name in self.wanted.fit
+        }  # fmt: skip
+
+    def _save(self, name: str, model: PrognosticModel) -> None:
+        if _is_saved(name):
+            made = None if self.features is None else self.features.settings
+            save_model(
+                model, self.run.models / name, name=name, simulated=self.cohort.simulated,
+                settings={"features": made},
+            )  # fmt: skip
+
+    def _explain(self, models: dict[str, PrognosticModel]) -> None:
+        """Proportional hazards of the Cox models, and what moves the risk in the boosted ones."""
+        for name, model in models.items():
+            if model.learner == "boosted":
+                shap = shap_values(model.last_step, model.design(self.data.X))
+                self._put(f"shap_{name}", shap.to_frame())
+                figure = beeswarm_figure(shap)
+                if self.cohort.simulated:
+                    mark_simulated(figure)
+                for kind in ("svg", "png"):
+                    save_figure(figure, self.run.figures / f"shap_{name}.{kind}")
+            elif model.learner == "cox" and model.cox_.penalizer_ == 0 and len(model.cox_.coef_):
+                table = model.design(self.data.X)
+                found = proportional_hazards_test(model.cox_, table, self.data.y)
+                self._put(f"proportional_hazards_{name}", found.to_frame())
+                curves = []
+                for term in found.table.index[:-1]:
+                    with suppress(ConfigError):  # too few event times for a curve: the test stands alone
+                        curves.append(found.smooth(term).assign(term=term))
+                if curves:
+                    self._put(f"effects_over_time_{name}", pd.concat(curves, ignore_index=True))
+
+    # -- validation --------------------------------------------------------------------------
+
+    def _held_out_by(self) -> pd.Series | None:
+        """Center or date of every patient, for the designs that need one."""
+        column = self.settings.validation.by
+        if self.settings.validation.design == "cross_validation" or column is None:
+            return None
+        table = self.cohort.clinical
+        if table is None or column not in table.columns:
+            raise ConfigError(
+                f"validation.by: the clinical table has no column {column}",
+                "Name it under cohort.clinical.columns or extra.",
+            )
+        found = table[column].reindex(self.data.X.index)
+        return found if pd.api.types.is_numeric_dtype(found) else found.astype(object)
+
+    def _split(self) -> SplitDesign | None:
+        by, options = self._held_out_by(), self.settings.validation
+        if by is None:
+            return None
+        return LeaveCenterOut(by) if options.design == "leave_center_out" else TemporalSplit(by, options.cut)
+
+    def _validate(self) -> CrossValidation:
+        options = self.settings.validation
+        wanted = self.settings.nomogram
+        return cross_validate(
+            self._models(), self.data.X, self.data.y, folds=options.folds, repeats=options.repeats,
+            design=self._split(), random_state=self.settings.seed, jobs=self.settings.jobs,
+            confidence=options.confidence, horizon_months=self.horizon_months,
+            also_months=() if wanted is None else wanted.horizons_months,
+        )  # fmt: skip
+
+    def _validate_further(self) -> None:
+        """What is asked for beyond the cross-validation, of the model that is shown."""
+        options, (X, y, _) = self.settings.validation, self.data
+        name = self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
+        common: dict[str, Any] = {"random_state": self.settings.seed, "jobs": self.settings.jobs}
+        if options.bootstrap:
+            found = bootstrap_validate(
+                self._models()[name], X, y, resamples=options.bootstrap, confidence=options.confidence,
+                horizon_months=self.horizon_months, **common,
+            )  # fmt: skip
+            self._put("optimism", found.to_frame().assign(model=name))
+            self._put("optimism_632", found.plus.assign(model=name))
+        if options.permutations:
+            test = permutation_test(
+                self._models()[name], X, y, permutations=options.permutations, folds=options.folds, **common
+            )
+            self._put("permutation_test", test.to_frame().assign(model=name))
+        if options.learning_curve:
+            curve = learning_curve(
+                self._models()[name], X, y, folds=options.folds, confidence=options.confidence, **common
+            )
+            self._put("learning_curve", curve.to_frame().assign(model=name))
+
+    # -- tables ------------------------------------------------------------------------------
+
+    def _write(self, result: CrossValidation) -> None:
+        """All that follows from the predictions of patients held out."""
+        tables = self.run.tables
+        result.write(tables)
+        write_table(tables / "design_matrix.parquet", self.data.X.reset_index())
+        write_table(tables / "design_matrix.csv", self.data.X.reset_index())
+        write_table(tables / "outcome.csv", self.data.y.to_frame().reset_index())
+        write_table(tables / "excluded.csv", self.data.excluded)
+        found = appraise(result, random_state=self.settings.seed)
+        for name, table in found.tables.items():
+            self._put(name, table)
+        self.run.record(appraisal_notes=list(found.notes))
+        for model in result.models:
+            self._put(f"selection_{model}", result.selection(model))
+        if result.design["kind"] == "leave_center_out":
+            centers = center_scores(result)
+            self._put("centers", centers.to_frame())
+            self._put("centers_pooled", centers.pooled)
+        self._put("complete_cases", self.loss)
+        for name, table in self._endpoints():
+            self._put(f"endpoint_{name}", table)
+        path = self.settings.cohort.path
+        # A manifest, or a part of a simulated cohort, has no truth beside it.
+        if self.cohort.simulated and path is not None and (path / "truth.csv").exists():
+            horizon = float(result.design["horizon_months"])
+            write_table(tables / "oracle.csv", oracle_scores(path, self.data.y, horizon))
+
+    def _endpoints(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Cumulative incidence of the further endpoints."""
+        for name, endpoint in self.cohort.endpoints.items():
+            until = float(endpoint.time_months.max())
+            times = [t for t in (12.0, 24.0, 36.0, 48.0, 60.0) if t <= until]
+            with suppress(CohortError):  # nobody had it: there is no curve
+                table = cumulative_incidence(endpoint).at(times)
+                yield name, table.assign(
+                    patients=len(endpoint), events=int((endpoint.cause == 1).sum()),
+                    competing=int((endpoint.cause == 2).sum()),
+                )  # fmt: skip
+
+    def _put(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table that says by itself when its patients are simulated."""
+        if len(table):
+            marked = table.assign(simulated=True) if self.cohort.simulated else table
+            write_table(self.run.tables / f"{name}.csv", marked)
+
+
+def _is_saved(name: str) -> bool:
+    """Whether a model of this name has a file: forests have none."""
+    return not name.endswith("_forest")
