@@ -12,57 +12,169 @@ from typing import TYPE_CHECKING, Any
 from radiomics_npc._version import __version__
 
 if TYPE_CHECKING:
+    from radiomics_npc.cohort.competing import CompetingOutcome
     from radiomics_npc.cohort.outcome import Outcome
     from radiomics_npc.cohort.reading import read_cohort
     from radiomics_npc.features.extraction import extract_features
     from radiomics_npc.features.merge import design_matrix
+    from radiomics_npc.features.perturbed import extract_perturbed
+    from radiomics_npc.features.raters import compare_raters
+    from radiomics_npc.features.stability import intraclass_correlation, stability_table
     from radiomics_npc.imaging.checks import check_cohort
     from radiomics_npc.nomogram.nomogram import Nomogram
     from radiomics_npc.report.html import write_report
     from radiomics_npc.simulate.cohort import simulate_cohort
     from radiomics_npc.study import Study
+    from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
+    from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
+    from radiomics_npc.survival.estimation.log_rank import log_rank
+    from radiomics_npc.survival.estimation.restricted_mean import restricted_mean
+    from radiomics_npc.survival.metrics.brier import brier_at
+    from radiomics_npc.survival.metrics.calibration import calibrate
+    from radiomics_npc.survival.metrics.concordance import concordance_difference, harrell_c, uno_c
+    from radiomics_npc.survival.metrics.decision_curve import decision_curve
+    from radiomics_npc.survival.metrics.intervals import (
+        bootstrap_difference,
+        bootstrap_interval,
+        jackknife_interval,
+    )
+    from radiomics_npc.survival.metrics.reclassification import reclassification
+    from radiomics_npc.survival.metrics.roc import auc_at
+    from radiomics_npc.survival.metrics.smooth_calibration import smooth_calibrate
     from radiomics_npc.survival.models.boosting import BoostedModel
     from radiomics_npc.survival.models.cox import CoxModel
+    from radiomics_npc.survival.models.fine_gray import FineGrayModel
+    from radiomics_npc.survival.models.forest import ForestModel
     from radiomics_npc.survival.models.model_file import load_model, save_model
+    from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
+    from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
+    from radiomics_npc.survival.models.sample_size import sample_size
+    from radiomics_npc.survival.models.shap_values import shap_values
     from radiomics_npc.survival.models.standard import standard_model
+    from radiomics_npc.survival.preprocessing.harmonization import Combat
+    from radiomics_npc.survival.selection.signature import RadScore
+    from radiomics_npc.survival.validation.appraisal import appraise
+    from radiomics_npc.survival.validation.centers import center_scores
+    from radiomics_npc.survival.validation.contour_uncertainty import contour_uncertainty
     from radiomics_npc.survival.validation.cross_validation import cross_validate
+    from radiomics_npc.survival.validation.designs import LeaveCenterOut, TemporalSplit
     from radiomics_npc.survival.validation.external import validate_model
+    from radiomics_npc.survival.validation.learning_curve import learning_curve
+    from radiomics_npc.survival.validation.optimism import bootstrap_validate
+    from radiomics_npc.survival.validation.permutation import permutation_test
+    from radiomics_npc.survival.validation.recalibration import RecalibratedModel
 
 _HOME = {
     "BoostedModel": "survival.models.boosting",
+    "Combat": "survival.preprocessing.harmonization",
+    "CompetingOutcome": "cohort.competing",
     "CoxModel": "survival.models.cox",
+    "FineGrayModel": "survival.models.fine_gray",
+    "ForestModel": "survival.models.forest",
+    "LeaveCenterOut": "survival.validation.designs",
+    "MultiplyImputedModel": "survival.models.multiply_imputed",
     "Nomogram": "nomogram.nomogram",
     "Outcome": "cohort.outcome",
+    "RadScore": "survival.selection.signature",
+    "RecalibratedModel": "survival.validation.recalibration",
     "Study": "study",
+    "TemporalSplit": "survival.validation.designs",
+    "appraise": "survival.validation.appraisal",
+    "auc_at": "survival.metrics.roc",
+    "bootstrap_difference": "survival.metrics.intervals",
+    "bootstrap_interval": "survival.metrics.intervals",
+    "bootstrap_validate": "survival.validation.optimism",
+    "brier_at": "survival.metrics.brier",
+    "calibrate": "survival.metrics.calibration",
+    "center_scores": "survival.validation.centers",
     "check_cohort": "imaging.checks",
+    "compare_raters": "features.raters",
+    "concordance_difference": "survival.metrics.concordance",
+    "contour_uncertainty": "survival.validation.contour_uncertainty",
     "cross_validate": "survival.validation.cross_validation",
+    "cumulative_incidence": "survival.estimation.competing_risks",
+    "decision_curve": "survival.metrics.decision_curve",
     "design_matrix": "features.merge",
     "extract_features": "features.extraction",
+    "extract_perturbed": "features.perturbed",
+    "harrell_c": "survival.metrics.concordance",
+    "intraclass_correlation": "features.stability",
+    "jackknife_interval": "survival.metrics.intervals",
+    "kaplan_meier": "survival.estimation.kaplan_meier",
+    "learning_curve": "survival.validation.learning_curve",
     "load_model": "survival.models.model_file",
+    "log_rank": "survival.estimation.log_rank",
+    "permutation_test": "survival.validation.permutation",
+    "proportional_hazards_test": "survival.models.proportional_hazards",
     "read_cohort": "cohort.reading",
+    "reclassification": "survival.metrics.reclassification",
+    "restricted_mean": "survival.estimation.restricted_mean",
+    "sample_size": "survival.models.sample_size",
     "save_model": "survival.models.model_file",
+    "shap_values": "survival.models.shap_values",
     "simulate_cohort": "simulate.cohort",
+    "smooth_calibrate": "survival.metrics.smooth_calibration",
+    "stability_table": "features.stability",
     "standard_model": "survival.models.standard",
+    "uno_c": "survival.metrics.concordance",
     "validate_model": "survival.validation.external",
     "write_report": "report.html",
 }
 
 __all__ = [
     "BoostedModel",
+    "Combat",
+    "CompetingOutcome",
     "CoxModel",
+    "FineGrayModel",
+    "ForestModel",
+    "LeaveCenterOut",
+    "MultiplyImputedModel",
     "Nomogram",
     "Outcome",
+    "RadScore",
+    "RecalibratedModel",
     "Study",
+    "TemporalSplit",
     "__version__",
+    "appraise",
+    "auc_at",
+    "bootstrap_difference",
+    "bootstrap_interval",
+    "bootstrap_validate",
+    "brier_at",
+    "calibrate",
+    "center_scores",
     "check_cohort",
+    "compare_raters",
+    "concordance_difference",
+    "contour_uncertainty",
     "cross_validate",
+    "cumulative_incidence",
+    "decision_curve",
     "design_matrix",
     "extract_features",
+    "extract_perturbed",
+    "harrell_c",
+    "intraclass_correlation",
+    "jackknife_interval",
+    "kaplan_meier",
+    "learning_curve",
     "load_model",
+    "log_rank",
+    "permutation_test",
+    "proportional_hazards_test",
     "read_cohort",
+    "reclassification",
+    "restricted_mean",
+    "sample_size",
     "save_model",
+    "shap_values",
     "simulate_cohort",
+    "smooth_calibrate",
+    "stability_table",
     "standard_model",
+    "uno_c",
     "validate_model",
     "write_report",
 ]

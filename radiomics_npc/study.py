@@ -210,7 +210,7 @@ class Study:
         clinical = model.table_columns if isinstance(model, PrognosticModel) else model.columns_
         data = design_matrix(self.cohort, features, clinical=clinical)
         with self._run.stage("validate"):
-            result = validate_model(model, data.X, data.y)
+            result = validate_model(model, data.X, data.y, resamples=200, random_state=self.settings.seed)
             write_table(self.run_folder / "tables" / f"validation_{folder.name}.csv", result.to_frame())
         return result
 

@@ -188,7 +188,8 @@ def _at(
     )  # fmt: skip
     parts = [part.to_frame()[columns] for part in (weak, smooth) if part is not None]
     if parts:
-        found["calibration"] = pd.concat(parts, ignore_index=True)
+        both = pd.concat(parts, ignore_index=True)
+        found["calibration"] = both[both["estimate"].notna()]
     if smooth is not None:
         found["curves"] = smooth.curve
     return found
