@@ -231,7 +231,8 @@ def main() -> None:
     table = beside(fitted_numbers(clinical) | held_out_numbers(clinical), theirs)
     print(table.to_string(index=False))
     if given.out is not None:
-        versions = ", ".join(f"{name} {version}".replace("R R ", "R ") for name, version in theirs["versions"].items())
+        named = [f"{name} {version}".replace("R R ", "R ") for name, version in theirs["versions"].items()]
+        versions = ", ".join(named)
         lines = [" | ".join(map(str, row)) for row in [table.columns, ["---"] * 5, *table.to_numpy()]]
         head = "# RADCURE, clinical Cox model: ours beside R\n\nMade by `python -m benchmarks.beside_r`. "
         head += f"{versions}.\n\n"
