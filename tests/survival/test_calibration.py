@@ -331,3 +331,25 @@ def test_few_events_and_horizons_without_any():
         smooth_calibrate(Outcome([60, 60, 60], [0, 0, 0]), [0.5, 0.6, 0.7])
     with pytest.raises(CohortError):  # the one event is the patient of highest risk: no finite slope
         smooth_calibrate(Outcome([5, 60, 60, 60, 60, 60], [1, 0, 0, 0, 0, 0]), np.linspace(0.1, 0.9, 6))
+
+
+@pytest.mark.parametrize(("horizon", "knots"), [(36, 3), (36, 4), (60, 3), (60, 4)])
+def test_smooth_calibration_equals_r(gbsg, table, numbers, horizon, knots):
+    _, y = gbsg
+    predicted = table("A_pred")[f"S{horizon}"].to_numpy()
+    r = numbers("smooth_calibration")[f"h{horizon}_k{knots}"]
+    found = smooth_calibrate(y, predicted, horizon_months=horizon, knots=knots)
+    wanted = [r[name] for name in ("ici", "e50", "e90", "emax")]
+    np.testing.assert_allclose(found.distances["estimate"], wanted, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.observed[:10], r["first"], rtol=0, atol=1e-9)
+
+
+def test_smooth_calibration_is_near_the_other_smoother_of_rms(gbsg, table):
+    # rms takes polspline's hazard regression, linear splines found stepwise: another curve of the same thing.
+    _, y = gbsg
+    hare = table("A_calibrate_hare60")
+    curve = smooth_calibrate(y, table("A_pred")["S60"].to_numpy(), horizon_months=60).curve
+    ours = np.interp(hare["pred"], curve["predicted"], curve["observed"])
+    gap = np.abs(ours - hare["calibrated"])
+    assert gap.max() < 0.05
+    assert gap.mean() < 0.02
