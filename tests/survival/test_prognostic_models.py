@@ -8,11 +8,10 @@ import pytest
 from sklearn.base import clone
 
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
+from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.settings import ModelSettings
 from radiomics_npc.survival.metrics.concordance import harrell_c
 from radiomics_npc.survival.models.boosting import BoostedModel
-from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.model_file import load_model, save_model
 from radiomics_npc.survival.models.prediction import outside_training, predict_frame
 from radiomics_npc.survival.models.standard import standard_model
@@ -123,78 +122,6 @@ def test_a_loaded_model_predicts_identically(fitted, patients, tmp_path, name):
     assert loaded.outcome_name_ == "progression-free survival"
     assert (tmp_path / "model.ubj").exists() == name.endswith("boosted")
     assert predict_frame(loaded, X.iloc[:3])["simulated"].all()
-
-
-def test_file_holds_no_patient(fitted, patients, tmp_path):
-    X, _, _ = patients
-    for name in NAMES:
-        save_model(fitted[name], tmp_path / name, name=name)
-        content = json.loads((tmp_path / name / "model.json").read_text())
-        text = json.dumps(content)
-        assert not any(f'"{patient}"' in text for patient in X.index)
-        longest = max(len(v) for v in lists_in(content))
-        assert longest < len(X)
-    cohort = json.loads((tmp_path / NAMES[0] / "model.json").read_text())["cohort"]
-    assert set(cohort) == {"n", "events", "follow_up_months"}
-
-
-def lists_in(value):
-    if isinstance(value, list):
-        yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from lists_in(item)
-
-
-def test_saving_twice_gives_the_same_bytes(fitted, tmp_path):
-    for folder in ("a", "b"):
-        save_model(fitted["combined_boosted"], tmp_path / folder, name="m")
-    for file in ("model.json", "model.ubj"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_altered_and_foreign_files_are_refused(fitted, tmp_path):
-    path = save_model(fitted["combined_cox"], tmp_path, name="m")
-    content = json.loads(path.read_text())
-
-    def attempt(message, **changes):
-        path.write_text(json.dumps({**content, **changes}))
-        with pytest.raises(ModelFileError, match=message):
-            load_model(tmp_path)
-
-    model = json.loads(json.dumps(content["model"]))
-    model["steps"]["cox"]["terms"][0]["coefficients"][1] += 1e-12
-    attempt("altered", model=model)
-    attempt("altered", name="other")
-    attempt("altered", sha256="0" * 64)
-    attempt("schema version 99", schema_version=99)
-    attempt("lacks or adds", more=1)
-    attempt("no model of this software", schema="other")
-    path.write_text("{")
-    with pytest.raises(ModelFileError, match="cannot be read"):
-        load_model(tmp_path)
-    with pytest.raises(ModelFileError, match=r"no model\.json"):
-        load_model(tmp_path / "nowhere")
-
-
-def test_altered_or_missing_trees_are_refused(fitted, tmp_path):
-    save_model(fitted["clinical_boosted"], tmp_path, name="m")
-    trees = tmp_path / "model.ubj"
-    content = bytearray(trees.read_bytes())
-    content[len(content) // 2] ^= 1
-    trees.write_bytes(content)
-    with pytest.raises(ModelFileError, match="altered"):
-        load_model(tmp_path)
-    trees.unlink()
-    with pytest.raises(ModelFileError, match="missing beside"):
-        load_model(tmp_path)
-
-
-def test_bare_cox_model_as_file(gbsg, tmp_path):
-    model = CoxModel().fit(*gbsg)
-    save_model(model, tmp_path, name="gbsg")
-    np.testing.assert_array_equal(load_model(tmp_path).predict_risk(gbsg[0]), model.predict_risk(gbsg[0]))
-    with pytest.raises(ModelFileError, match="cannot be saved"):
-        save_model(object(), tmp_path, name="x")  # type: ignore[arg-type]
 
 
 # -- other patients ------------------------------------------------------------------------------

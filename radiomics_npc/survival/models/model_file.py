@@ -2,36 +2,40 @@
 
 A folder holds ``model.json`` (preprocessing, coefficients, covariance, baseline,
 training ranges, versions, a summary of the cohort; never a patient's row) and, for
-boosted trees, ``model.ubj``. A hash over all of it is checked when it is loaded.
+boosted trees, ``model.ubj``. A hash over all of it is checked when it is loaded, and
+then every entry against :mod:`radiomics_npc.survival.models.model_schema`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from pydantic import ValidationError
+from sklearn.exceptions import NotFittedError
 
-from radiomics_npc.errors import ModelFileError
+from radiomics_npc.errors import HorizonError, ModelFileError
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.storage import write_atomic, write_json
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.fine_gray import FineGrayModel
+from radiomics_npc.survival.models.model_schema import SCHEMA, SCHEMA_VERSION, ModelFile, first_fault
+from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
 from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.tree_file import check_trees
 
 __all__ = ["SCHEMA_VERSION", "load_model", "save_model"]
 
-SCHEMA = "radiomics-npc model"
-SCHEMA_VERSION = 1
-_KEYS = {"schema", "schema_version", "name", "simulated", "endpoint", "cohort", "versions",
-         "settings", "kind", "model", "trees_sha256", "sha256"}  # fmt: skip
-_KINDS = {"PrognosticModel": PrognosticModel, "CoxModel": CoxModel, "BoostedModel": BoostedModel}
+Model = PrognosticModel | CoxModel | BoostedModel | FineGrayModel | MultiplyImputedModel
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in Model.__args__}
+_HORIZONS_MONTHS = (36.0, 60.0)
+_LARGEST = 50_000_000  # bytes of a file; models take some hundred thousand
 _REMEDY = "Take the file as it was saved, or fit the model again."
-
-Model = PrognosticModel | CoxModel | BoostedModel
 
 
 def save_model(
@@ -41,13 +45,15 @@ def save_model(
     name: str,
     simulated: bool | None = None,
     endpoint: str | None = None,
+    horizons_months: Sequence[float] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a fitted model.
 
     Parameters
     ----------
-    model : PrognosticModel, CoxModel or BoostedModel
+    model : PrognosticModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
+        The last one of Cox models; a forest is not saved.
     folder : Path
         Made if need be; ``model.json`` and ``model.ubj`` in it are replaced.
     name : str
@@ -55,6 +61,9 @@ def save_model(
         Whether the patients never lived; predictions then say so. By default what its outcome said.
     endpoint : str, optional
         By default the name of the outcome it was fitted to.
+    horizons_months : sequence of float, optional
+        Times it was made to predict at. By default those that a loaded model had, else those
+        of 36 and 60 that the follow-up reaches.
     settings : mapping, optional
         What else belongs to the model, such as the settings of the extraction; JSON.
 
@@ -66,7 +75,9 @@ def save_model(
     Raises
     ------
     ModelFileError
-        The model is of another kind, or holds what JSON cannot.
+        The model is of another kind or not fitted, or holds what JSON cannot.
+    HorizonError
+        A horizon is past the follow-up in training.
 
     Examples
     --------
@@ -80,28 +91,42 @@ def save_model(
     True
     """
     kind = type(model).__name__
-    if kind not in _KINDS:
+    if _KINDS.get(kind) is not type(model):
         raise ModelFileError(f"a {kind} cannot be saved", f"Save one of {', '.join(_KINDS)}.")
-    folder = Path(folder)
+    try:
+        described = model.to_dict()
+    except NotFittedError:
+        raise ModelFileError(f"the {kind} is not fitted", "Fit it first.") from None
+    said = {
+        "simulated": bool(getattr(model, "simulated_", False)) if simulated is None else bool(simulated),
+        "endpoint": endpoint or getattr(model, "outcome_name_", ""),
+    }
+    # What some kinds hold themselves, too.
+    own = {"simulated": said["simulated"], "outcome_name": said["endpoint"]}
+    described |= {key: value for key, value in own.items() if key in described}
     trees = _trees(model)
     content = _plain({
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "name": name,
-        "simulated": bool(getattr(model, "simulated_", False)) if simulated is None else simulated,
-        "endpoint": endpoint or getattr(model, "outcome_name_", ""),
+        **said,
         "cohort": {key: getattr(model, f"{key}_") for key in ("n", "events", "follow_up_months")},
+        "horizons_months": _horizons(model, horizons_months),
         "versions": software_versions(),
         "settings": dict(settings or {}),
         "kind": kind,
-        "model": model.to_dict(),
+        "model": described,
         "trees_sha256": None if trees is None else hashlib.sha256(trees).hexdigest(),
     })  # fmt: skip
-    content["sha256"] = _digest(content)
+    content["sha256"] = _digest(content, "Fit it again, and give settings that JSON can hold.")
+    _check(content, "the model cannot be saved", "Fit it again.")
+    folder = Path(folder)
     if trees is not None:
         with write_atomic(folder / "model.ubj") as temporary:
             temporary.write_bytes(trees)
     write_json(folder / "model.json", content)
+    if trees is None:
+        (folder / "model.ubj").unlink(missing_ok=True)
     return folder / "model.json"
 
 
@@ -115,9 +140,9 @@ def load_model(folder: Path | str) -> Any:
 
     Returns
     -------
-    PrognosticModel, CoxModel or BoostedModel
-        Predicts as it did when saved, and has ``name_``, ``simulated_``,
-        ``outcome_name_``, ``settings_`` and ``versions_`` beside what it learnt.
+    PrognosticModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
+        Predicts as it did when saved, and has ``name_``, ``simulated_``, ``outcome_name_``,
+        ``horizons_months_``, ``settings_`` and ``versions_`` beside what it learnt.
 
     Raises
     ------
@@ -127,52 +152,102 @@ def load_model(folder: Path | str) -> Any:
     path = Path(folder)
     path = path if path.suffix == ".json" else path / "model.json"
     content = _read(path)
-    trees = _read_trees(path.with_name("model.ubj"), content["trees_sha256"])
-    try:
-        kind = _KINDS[content["kind"]]
-        model: Any = kind.from_dict(content["model"], *([] if kind is CoxModel else [trees]))  # type: ignore[attr-defined]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path.name} does not describe a model", _REMEDY) from error
+    kind, described, digest = _KINDS[content["kind"]], content["model"], content["trees_sha256"]
+    if digest is None:
+        model = kind.from_dict(described)
+    else:
+        model = _with_trees(kind, described, path.with_name("model.ubj"), digest)
     model.name_, model.simulated_ = content["name"], content["simulated"]
     model.outcome_name_, model.settings_ = content["endpoint"], content["settings"]
-    model.versions_ = content["versions"]
-    if kind is PrognosticModel:
-        model.last_step.simulated_ = content["simulated"]  # it shows itself on its own, too
+    model.horizons_months_, model.versions_ = content["horizons_months"], content["versions"]
+    # Parts show themselves on their own, too.
+    parts = [model.last_step] if kind is PrognosticModel else getattr(model, "models_", [])
+    for part in parts:
+        part.simulated_, part.outcome_name_ = content["simulated"], content["endpoint"]
     return model
 
 
+def _horizons(model: Model, wanted: Sequence[float] | None) -> list[float]:
+    """Horizons in order; those given must be within the follow-up."""
+    last = model.follow_up_months_
+    if wanted is None:
+        wanted = getattr(model, "horizons_months_", [h for h in _HORIZONS_MONTHS if h <= last])
+    for horizon in wanted:
+        if not 0 < horizon <= last:
+            raise HorizonError(
+                f"the model knows nothing at {horizon:g} months (follow-up {last:.1f})",
+                "Take horizons within the follow-up.",
+            )
+    return sorted({float(horizon) for horizon in wanted})
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """Content of model.json once schema and hash are right."""
+    """Content of model.json once schema and hash are right and every entry is in order."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = _bytes(path).decode()
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except FileNotFoundError:
         raise ModelFileError(f"there is no {path.name}", "Give the folder of a saved model.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path.name} cannot be read", _REMEDY) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ModelFileError(f"{path.name} is no model of this software", "Give the folder of a saved model.")
     if content.get("schema_version") != SCHEMA_VERSION:
         raise ModelFileError(
-            f"{path.name} has schema version {content.get('schema_version')}, not {SCHEMA_VERSION}",
+            f"{path.name} has schema version {content.get('schema_version')!s:.20}, not {SCHEMA_VERSION}",
             "Use the version of the software that saved it.",
         )
-    if set(content) != _KEYS:
-        raise ModelFileError(f"{path.name} lacks or adds entries", _REMEDY)
-    if _digest({key: value for key, value in content.items() if key != "sha256"}) != content["sha256"]:
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    if _digest(rest, _REMEDY) != content.get("sha256"):
         raise ModelFileError(f"{path.name} was altered: its hash does not fit", _REMEDY)
+    _check(content, f"{path.name} does not describe a model", _REMEDY)
     return content
 
 
-def _read_trees(path: Path, digest: str | None) -> bytes | None:
-    if digest is None:
-        return None
+def _check(content: dict[str, Any], otherwise: str, remedy: str) -> None:
+    """Every entry against the schema, and that they fit together."""
     try:
-        trees = path.read_bytes()
+        ModelFile.model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        fault = first_fault(error, content) if isinstance(error, ValidationError) else "too deep"
+        raise ModelFileError(f"{otherwise}: {fault}", remedy) from None
+
+
+def _bytes(path: Path) -> bytes:
+    """Content of a file, if it is of a size that a model has."""
+    with path.open("rb") as stream:
+        content = stream.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ModelFileError(f"{path.name} is larger than any model: over {_LARGEST // 10**6} MB", _REMEDY)
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name given twice: readers differ on which value counts."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("an entry is given twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _with_trees(kind: Any, described: Mapping[str, Any], path: Path, digest: str) -> Any:
+    """A model with its trees, once they are those it was saved with."""
+    try:
+        trees = _bytes(path)
     except OSError:
         raise ModelFileError(f"{path.name} is missing beside model.json", _REMEDY) from None
     if hashlib.sha256(trees).hexdigest() != digest:
         raise ModelFileError(f"{path.name} was altered: its hash does not fit", _REMEDY)
-    return trees
+    boosted = described["steps"]["boosted"] if kind is PrognosticModel else described
+    objective = boosted["growth"]["objective"]
+    check_trees(trees, columns=len(boosted["columns"]), rounds=boosted["rounds"], objective=objective)
+    try:
+        return kind.from_dict(described, trees)
+    except ValueError as error:  # XGBoostError is one
+        raise ModelFileError(f"{path.name} holds no trees", _REMEDY) from error
 
 
 def _trees(model: Model) -> bytes | None:
@@ -180,13 +255,15 @@ def _trees(model: Model) -> bytes | None:
     return last.trees() if isinstance(last, BoostedModel) else None
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content, independent of the order of keys; floats by their shortest exact text."""
+def _digest(content: Mapping[str, Any], remedy: str) -> str:
+    """SHA-256 of the content as compact JSON, its entries in order; floats by their shortest exact text."""
     try:
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise ModelFileError("the model holds numbers that are not finite", "Fit it again.") from error
-    return hashlib.sha256(text.encode()).hexdigest()
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(
+            "the model holds what JSON cannot, such as numbers not finite", remedy
+        ) from error
 
 
 def _plain(value: Any) -> Any:
