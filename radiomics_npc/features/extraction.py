@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import SimpleITK as sitk
 
-from radiomics_npc.cohort.cases import Cohort, ImageFiles
-from radiomics_npc.errors import ExtractionError, ImageError, MaskError, RadiomicsNPCError
-from radiomics_npc.features.measure import measure_case
-from radiomics_npc.features.parameters import sequence_parameters
+from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.features.case_job import (
+    CaseJob,
+    case_key,
+    describe_failure,
+    extraction_recipe,
+    measure_pair,
+    one_itk_thread,
+)
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.settings import FeatureSettings
-from radiomics_npc.storage import FeatureStore, content_key, file_digest
+from radiomics_npc.storage import FeatureStore
 
 __all__ = ["extract_features"]
-
-#: Raised whenever the same input would give other values or other diagnostics than before.
-_SCHEMA = 1
-_PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics-bhklab", "PyWavelets")
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One case for a worker process: paths, not images."""
-
-    patient_id: str
-    sequence: str
-    files: ImageFiles | None
-    recipe: Mapping[str, Any]
-    store: Path | None
 
 
 @dataclass(frozen=True)
@@ -97,10 +81,10 @@ def extract_features(
     <FeatureTable: 0 features of 0 patients, 0 cases done, 0 failed>
     """
     settings = settings or FeatureSettings()
-    recipes = {name: _recipe(settings, name, cohort.on_mismatch) for name in cohort.sequences}
+    recipes = {name: extraction_recipe(settings, name, cohort.on_mismatch) for name in cohort.sequences}
     root = None if store is None else store.root
     work = [
-        _Job(case.patient_id, name, case.images.get(name), recipes[name], root)
+        CaseJob(case.patient_id, name, case.images.get(name), recipes[name], root)
         for case in cohort.cases
         for name in cohort.sequences
     ]
@@ -110,105 +94,29 @@ def extract_features(
     return _tabulate(results, cohort, recipes)
 
 
-def _recipe(settings: FeatureSettings, sequence: str, on_mismatch: str) -> dict[str, Any]:
-    """All that the values of one sequence depend on besides its files."""
-    return {
-        "schema": _SCHEMA,
-        "pyradiomics": sequence_parameters(settings, sequence),
-        "normalize": settings.normalize,
-        "morphology": settings.morphology,
-        "on_mismatch": on_mismatch,
-        "versions": {name: metadata.version(name) for name in _PACKAGES},
-    }
-
-
-def _run(job: _Job) -> _Result:
+def _run(job: CaseJob) -> _Result:
     """Do one case in a worker; its errors become its result."""
     stage = ["read"]
     try:
-        key = _key(job)
-        store = None if job.store is None else FeatureStore(job.store)
+        key = case_key(job)
+        store = job.store
         content = None if store is None else store.get(key)
         reused = content is not None
         if content is None:
-            with _one_itk_thread():
+            with one_itk_thread():
                 content = _compute(job, stage)
             if store is not None:
                 store.put(key, content)
         return _Result(job.patient_id, job.sequence, content, reused=reused)
-    except RadiomicsNPCError as error:
-        failure = error
     except Exception as error:  # noqa: BLE001 - a fault of one case must not stop the others
-        failure = _unexpected(error)
-    return _Result(job.patient_id, job.sequence, failure={
-        "stage": stage[0], "error": type(failure).__name__,
-        "message": failure.message, "remedy": failure.remedy,
-    })  # fmt: skip
+        return _Result(job.patient_id, job.sequence, failure=describe_failure(error, stage[0]))
 
 
-def _key(job: _Job) -> str:
-    if job.files is None:
-        raise ImageError(
-            f"there is no {job.sequence} image",
-            "Add it, leave the patient out, or take the sequence out of cohort.sequences.",
-        )
-    if job.files.mask is None:
-        raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
-    digests: list[str] = []
-    for path in (job.files.image, job.files.mask):
-        if not path.exists():
-            raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-        digests.extend(file_digest(part) for part in (path, *_detached_data(path)))
-    return content_key(digests, job.files.label, job.recipe)
-
-
-def _detached_data(header: Path) -> list[Path]:
-    """Where the voxels of a NRRD or MetaImage header lie that keeps them in another file."""
-    if header.suffix.lower() not in (".nhdr", ".mhd"):
-        return []
-    text = header.read_bytes().decode("latin-1")
-    named = re.search(r"^(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
-    name = named[1].encode("latin-1").decode("utf-8", "replace") if named else ""
-    data = header.parent / name
-    # a list or a pattern of files: any file of the folder may be one of them
-    return [data if data.is_file() else header.parent]
-
-
-def _compute(job: _Job, stage: list[str]) -> dict[str, Any]:
+def _compute(job: CaseJob, stage: list[str]) -> dict[str, Any]:
     assert job.files is not None
     image, mask = read_pair(job.files, job.recipe["on_mismatch"])
     stage[0] = "extract"
-    measured = measure_case(
-        image,
-        mask,
-        job.recipe["pyradiomics"],
-        normalize=job.recipe["normalize"],
-        with_morphology=job.recipe["morphology"],
-    )
-    return {"values": measured.features, "diagnostics": measured.diagnostics}
-
-
-@contextmanager
-def _one_itk_thread() -> Iterator[None]:
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
-
-
-def _unexpected(error: Exception) -> ExtractionError:
-    """Name an error nobody foresaw, without the folders its text may hold."""
-    # the text of an OSError quotes the whole path, whose folders may be named after the patient
-    said = error.strerror or "" if isinstance(error, OSError) else str(error)
-    lines = [line for line in said.splitlines() if line.strip()]
-    words = (lines[-1] if lines else "").split()
-    text = " ".join(word.replace("\\", "/").rsplit("/", 1)[-1] for word in words)
-    return ExtractionError(
-        f"unexpected {type(error).__name__}: {text}",
-        "Open image and mask in a viewer; if both are sound, report this as a fault of radiomics_npc.",
-    )
+    return measure_pair(image, mask, job.recipe)
 
 
 def _tabulate(results: list[_Result], cohort: Cohort, recipes: dict[str, dict[str, Any]]) -> FeatureTable:

@@ -10,9 +10,15 @@ import numpy as np
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Case, Cohort
-from radiomics_npc.errors import CohortError, ConfigError, RadiomicsNPCError
-from radiomics_npc.features.extraction import _Job, _key, _one_itk_thread, _recipe, _unexpected
-from radiomics_npc.features.measure import measure_case
+from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.features.case_job import (
+    CaseJob,
+    case_key,
+    describe_failure,
+    extraction_recipe,
+    measure_pair,
+    one_itk_thread,
+)
 from radiomics_npc.features.repeated import REPEAT_FAILURE_COLUMNS, REPEAT_INDEX, RepeatedFeatures
 from radiomics_npc.imaging.perturbation import Perturbation, default_perturbations, perturb
 from radiomics_npc.imaging.reading import read_pair
@@ -32,7 +38,7 @@ _SCHEMA = 1
 class _Repeats:
     """One sequence of one patient for a worker process, with all that is done to it."""
 
-    job: _Job
+    job: CaseJob
     perturbations: tuple[Perturbation, ...]
 
 
@@ -105,10 +111,10 @@ def extract_perturbed(
     names = [perturbation.name for perturbation in chosen]
     if not names or len(set(names)) < len(names):
         raise ConfigError("every perturbation needs a name of its own", "Rename those that occur twice.")
-    recipes = {name: _recipe(settings, name, cohort.on_mismatch) for name in cohort.sequences}
+    recipes = {name: extraction_recipe(settings, name, cohort.on_mismatch) for name in cohort.sequences}
     root = None if store is None else store.root
     work = [
-        _Repeats(_Job(case.patient_id, name, case.images.get(name), recipes[name], root), chosen)
+        _Repeats(CaseJob(case.patient_id, name, case.images.get(name), recipes[name], root), chosen)
         for case in _choose(cohort, patients, random_state)
         for name in cohort.sequences
     ]
@@ -147,7 +153,7 @@ def _is_whole(case: Case, sequences: Sequence[str]) -> bool:
 def _run(item: _Repeats) -> _Result:
     """Do all perturbations of one case in a worker; errors become its result."""
     result = _Result(item.job.patient_id, item.job.sequence, {}, {}, 0)
-    store = None if item.job.store is None else FeatureStore(item.job.store)
+    store = item.job.store
     pair: list[tuple[Volume, Mask]] = []
     for perturbation in item.perturbations:
         stage = ["read"]
@@ -157,31 +163,24 @@ def _run(item: _Repeats) -> _Result:
             if content is not None:
                 result = replace(result, reused=result.reused + 1)
             else:
-                with _one_itk_thread():
+                with one_itk_thread():
                     content = _compute(item.job, perturbation, pair, stage)
                 if store is not None:
                     store.put(key, content)
             result.measured[perturbation.name] = content["values"]
-            continue
-        except RadiomicsNPCError as error:
-            failure = error
         except Exception as error:  # noqa: BLE001 - a fault of one case must not stop the others
-            failure = _unexpected(error)
-        result.failures[perturbation.name] = {
-            "stage": stage[0], "error": type(failure).__name__,
-            "message": failure.message, "remedy": failure.remedy,
-        }  # fmt: skip
+            result.failures[perturbation.name] = describe_failure(error, stage[0])
     return result
 
 
-def _perturbed_key(job: _Job, perturbation: Perturbation) -> str:
+def _perturbed_key(job: CaseJob, perturbation: Perturbation) -> str:
     """Key of an unperturbed case as it is, so that features already extracted are found."""
-    key = _key(job)
+    key = case_key(job)
     return key if perturbation.is_identity else content_key(key, perturbation.to_dict(), _SCHEMA)
 
 
 def _compute(
-    job: _Job, perturbation: Perturbation, pair: list[tuple[Volume, Mask]], stage: list[str]
+    job: CaseJob, perturbation: Perturbation, pair: list[tuple[Volume, Mask]], stage: list[str]
 ) -> dict[str, Any]:
     """Measure one perturbation; ``pair`` keeps image and mask for the next."""
     assert job.files is not None
@@ -190,14 +189,7 @@ def _compute(
     stage[0] = "perturb"
     image, mask = perturb(*pair[0], perturbation)
     stage[0] = "extract"
-    measured = measure_case(
-        image,
-        mask,
-        job.recipe["pyradiomics"],
-        normalize=job.recipe["normalize"],
-        with_morphology=job.recipe["morphology"],
-    )
-    return {"values": measured.features, "diagnostics": measured.diagnostics}
+    return measure_pair(image, mask, job.recipe)
 
 
 def _tabulate(results: list[_Result], cohort: Cohort, names: list[str]) -> RepeatedFeatures:

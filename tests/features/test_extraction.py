@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.config import read_settings
 from radiomics_npc.errors import ConfigError
-from radiomics_npc.features import extraction
+from radiomics_npc.features import case_job
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.settings import FeatureSettings
@@ -147,7 +147,7 @@ def test_an_unforeseen_error_is_a_failure_without_folders(cohort, quick, monkeyp
     def break_down(*_, **__):
         raise RuntimeError("many words\nITK ERROR in /home/someone/secret/thing.cxx: no")
 
-    monkeypatch.setattr(extraction, "measure_case", break_down)
+    monkeypatch.setattr(case_job, "measure_case", break_down)
     table = extract_features(cohort, quick, jobs=1)
     assert len(table.failures) == 6
     message = table.failures["message"][0]
@@ -164,7 +164,7 @@ def test_done_work_is_found_by_content(cohort, quick, tmp_path, monkeypatch):
         raise AssertionError("computed again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(extraction, "measure_case", refuse)
+        patched.setattr(case_job, "measure_case", refuse)
         again = extract_features(cohort, quick, jobs=1, store=store)
         assert again.reused == 6
         assert written(again, tmp_path / "b") == first
@@ -186,7 +186,7 @@ def test_done_work_is_found_by_content(cohort, quick, tmp_path, monkeypatch):
         ("label", spoil(one, "001", "t1", replace(one.cases[0].images["t1"], label=1))),
     ):
         assert extract_features(other, quick, jobs=1, store=store).reused == 0, what
-    monkeypatch.setattr(extraction.metadata, "version", lambda _: "99")
+    monkeypatch.setattr(case_job.metadata, "version", lambda _: "99")
     assert extract_features(one, quick, jobs=1, store=store).reused == 0
 
 
@@ -303,6 +303,6 @@ def test_a_folder_named_after_the_patient_stays_out_of_the_message(make_cohort, 
     def refuse(path):
         raise PermissionError(13, "Permission denied", "/data/Smith John/T1 axial.nii")
 
-    monkeypatch.setattr(extraction, "file_digest", refuse)
+    monkeypatch.setattr(case_job, "file_digest", refuse)
     failures = extract_features(make_cohort(tmp_path, 1, ("t1",)), quick, jobs=1).failures
     assert failures["message"].tolist() == ["unexpected PermissionError: Permission denied"]

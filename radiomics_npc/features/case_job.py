@@ -1,0 +1,234 @@
+"""One sequence of one patient as a job of a worker process: its content key, its values, its failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from radiomics_npc.cohort.cases import ImageFiles
+from radiomics_npc.errors import ExtractionError, ImageError, MaskError, RadiomicsNPCError
+from radiomics_npc.features.measure import measure_case
+from radiomics_npc.features.parameters import sequence_parameters
+from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.settings import FeatureSettings
+from radiomics_npc.storage import FeatureStore, content_key, file_digest
+
+__all__ = ["CaseJob", "case_key", "describe_failure", "extraction_recipe", "measure_pair", "one_itk_thread"]
+
+#: Raised whenever the same input would give other values or other diagnostics than before.
+_SCHEMA = 1
+_PACKAGES = ("numpy", "scipy", "SimpleITK", "pyradiomics-bhklab", "PyWavelets")
+
+
+@dataclass(frozen=True)
+class CaseJob:
+    """One case for a worker process: paths, not images.
+
+    Parameters
+    ----------
+    patient_id, sequence : str
+    files : ImageFiles, optional
+        None where the patient has no such sequence, which is a failure of the case.
+    recipe : Mapping
+        As :func:`extraction_recipe` gives it.
+    store_root : Path, optional
+        Folder of the feature store.
+
+    Examples
+    --------
+    >>> CaseJob("001", "t1", None, {}, Path("cache")).store is None
+    False
+    """
+
+    patient_id: str
+    sequence: str
+    files: ImageFiles | None
+    recipe: Mapping[str, Any]
+    store_root: Path | None = None
+
+    @property
+    def store(self) -> FeatureStore | None:
+        """Where finished cases are kept."""
+        return None if self.store_root is None else FeatureStore(self.store_root)
+
+
+def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str) -> dict[str, Any]:
+    """All that the values of one sequence depend on besides its files.
+
+    Parameters
+    ----------
+    settings : FeatureSettings
+    sequence : str
+    on_mismatch : {"error", "resample"}
+        What becomes of a mask on another grid than its image.
+
+    Returns
+    -------
+    dict
+        Plain JSON: parameters of PyRadiomics, normalization, versions.
+
+    Raises
+    ------
+    ConfigError
+        The settings are wrong.
+
+    Examples
+    --------
+    >>> recipe = extraction_recipe(FeatureSettings(), "t1", "error")
+    >>> recipe["normalize"], sorted(recipe["pyradiomics"])
+    ('body', ['featureClass', 'imageType', 'setting'])
+    """
+    return {
+        "schema": _SCHEMA,
+        "pyradiomics": sequence_parameters(settings, sequence),
+        "normalize": settings.normalize,
+        "morphology": settings.morphology,
+        "on_mismatch": on_mismatch,
+        "versions": {name: metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def case_key(job: CaseJob) -> str:
+    """Key of a case: the content of its image and mask, the label, the recipe.
+
+    Raises
+    ------
+    ImageError, MaskError
+        A file is not named or does not exist.
+
+    Examples
+    --------
+    >>> case_key(CaseJob("001", "t1", None, {}))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.ImageError: there is no t1 image. Add it, leave the patient out, or take the
+    sequence out of cohort.sequences.
+    """
+    if job.files is None:
+        raise ImageError(
+            f"there is no {job.sequence} image",
+            "Add it, leave the patient out, or take the sequence out of cohort.sequences.",
+        )
+    if job.files.mask is None:
+        raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
+    digests: list[str] = []
+    for path in (job.files.image, job.files.mask):
+        if not path.exists():
+            raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
+        digests.extend(file_digest(part) for part in (path, *_detached_data(path)))
+    return content_key(digests, job.files.label, job.recipe)
+
+
+def _detached_data(header: Path) -> list[Path]:
+    """Where the voxels of a NRRD or MetaImage header lie that keeps them in another file."""
+    if header.suffix.lower() not in (".nhdr", ".mhd"):
+        return []
+    text = header.read_bytes().decode("latin-1")
+    named = re.search(r"^(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
+    name = named[1].encode("latin-1").decode("utf-8", "replace") if named else ""
+    data = header.parent / name
+    # a list or a pattern of files: any file of the folder may be one of them
+    return [data if data.is_file() else header.parent]
+
+
+def measure_pair(image: Volume, mask: Mask, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure an image and its mask by a recipe.
+
+    Parameters
+    ----------
+    image, mask : Volume, Mask
+        On the same grid.
+    recipe : Mapping
+        As :func:`extraction_recipe` gives it.
+
+    Returns
+    -------
+    dict
+        ``values`` (feature to number) and ``diagnostics``, as the store keeps them.
+
+    Raises
+    ------
+    RadiomicsNPCError
+        As :func:`radiomics_npc.features.measure.measure_case`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array = np.arange(216.0).reshape(6, 6, 6)
+    >>> image, mask = Volume(array, (1, 1, 1)), Mask(array > 200, (1, 1, 1))
+    >>> mean = {"imageType": {"Original": {}}, "featureClass": {"firstorder": ["Mean"]}, "setting": {}}
+    >>> recipe = {"pyradiomics": mean, "normalize": "none", "morphology": False}
+    >>> {name: round(value, 3) for name, value in measure_pair(image, mask, recipe)["values"].items()}
+    {'original__firstorder__Mean': 208.0}
+    """
+    measured = measure_case(
+        image,
+        mask,
+        recipe["pyradiomics"],
+        normalize=recipe["normalize"],
+        with_morphology=recipe["morphology"],
+    )
+    return {"values": measured.features, "diagnostics": measured.diagnostics}
+
+
+@contextmanager
+def one_itk_thread() -> Iterator[None]:
+    """ITK filters made within the block use one thread; many processes share the cores.
+
+    Examples
+    --------
+    >>> with one_itk_thread():
+    ...     sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    1
+    """
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def describe_failure(error: Exception, stage: str) -> dict[str, str]:
+    """What failures.csv says of an error.
+
+    Parameters
+    ----------
+    error : Exception
+        One that nobody foresaw is named without the folders its text may hold.
+    stage : str
+        Where it happened: ``read``, ``perturb`` or ``extract``.
+
+    Returns
+    -------
+    dict
+        ``stage``, ``error``, ``message``, ``remedy``.
+
+    Examples
+    --------
+    >>> describe_failure(ValueError("no room in /home/somebody/case.nii"), "read")["message"]
+    'unexpected ValueError: no room in case.nii'
+    """
+    known = error if isinstance(error, RadiomicsNPCError) else _unexpected(error)
+    return {
+        "stage": stage, "error": type(known).__name__, "message": known.message, "remedy": known.remedy,
+    }  # fmt: skip
+
+
+def _unexpected(error: Exception) -> ExtractionError:
+    # the text of an OSError quotes the whole path, whose folders may be named after the patient
+    said = error.strerror or "" if isinstance(error, OSError) else str(error)
+    lines = [line for line in said.splitlines() if line.strip()]
+    words = (lines[-1] if lines else "").split()
+    text = " ".join(word.replace("\\", "/").rsplit("/", 1)[-1] for word in words)
+    return ExtractionError(
+        f"unexpected {type(error).__name__}: {text}",
+        "Open image and mask in a viewer; if both are sound, report this as a fault of radiomics_npc.",
+    )
