@@ -47,14 +47,28 @@ def _box(low: NDArray[np.intp], high: NDArray[np.intp], shape: tuple[int, ...]) 
 
 
 def cut(volume: AnyVolume, box: Box) -> AnyVolume:
-    """Part of an image or a mask, where it lies in space."""
+    """Part of an image or a mask, where it lies in space.
+
+    Examples
+    --------
+    >>> part = cut(Volume(np.zeros((4, 5, 6)), (1.0, 2.0, 3.0)), (slice(1, 3), slice(2, 4), slice(0, 2)))
+    >>> part.array.shape, part.origin_mm
+    ((2, 2, 2), (0.0, 4.0, 3.0))
+    """
     first = np.array([part.start for part in box[::-1]], dtype=float)
     x, y, z = _points(volume, first).tolist()
     return replace(volume, array=volume.array[box], origin_mm=(x, y, z))
 
 
 def paste(part: NDArray[np.bool_], box: Box, like: Mask) -> Mask:
-    """A mask on the grid of ``like`` that holds ``part`` in the box and nothing else."""
+    """A mask on the grid of ``like`` that holds ``part`` in the box and nothing else.
+
+    Examples
+    --------
+    >>> like = Mask(np.ones((4, 4, 4)), (1.0, 1.0, 1.0))
+    >>> paste(np.array([[[True]]]), (slice(0, 1), slice(1, 2), slice(2, 3)), like).array.nonzero()
+    (array([0]), array([1]), array([2]))
+    """
     array = np.zeros(like.array.shape, dtype=bool)
     array[box] = part
     return replace(like, array=array)
@@ -80,6 +94,14 @@ def resize_mask(mask: Mask, fraction: float, random: np.random.Generator) -> Mas
     ------
     MaskError
         Nothing would be left, or the image has no room.
+
+    Examples
+    --------
+    >>> array = np.zeros((12, 12, 12))
+    >>> array[2:10, 2:10, 2:10] = 1
+    >>> grown = resize_mask(Mask(array, (1.0, 1.0, 1.0)), 0.1, np.random.default_rng(0))
+    >>> int(array.sum()), int(grown.array.sum())
+    (512, 563)
     """
     voxels = int(mask.array.sum())
     wanted = round(voxels * (1 + fraction))
@@ -109,6 +131,16 @@ def motion(mask: Mask, steps_mm: tuple[float, float, float], degrees: float) -> 
         Along the axes x, y, z of the grid.
     degrees : float
         About the slice normal, through the centroid of the mask.
+
+    Returns
+    -------
+    SimpleITK AffineTransform
+
+    Examples
+    --------
+    >>> mask = Mask(np.ones((3, 3, 3)), (1.0, 1.0, 1.0))
+    >>> np.round(motion(mask, (5.0, 0.0, 0.0), 90.0).TransformPoint((2.0, 1.0, 1.0)), 9).tolist()
+    [6.0, 2.0, 1.0]
     """
     direction = np.reshape(mask.direction, (3, 3))
     centroid = _points(mask, np.argwhere(mask.array)[:, ::-1].mean(axis=0))
@@ -143,6 +175,15 @@ def move_mask(mask: Mask, moved: sitk.AffineTransform, random: np.random.Generat
     ------
     MaskError
         The mask would leave the image.
+
+    Examples
+    --------
+    >>> array = np.zeros((10, 20, 20))
+    >>> array[3:7, 5:12, 5:12] = 1
+    >>> mask = Mask(array, (1.0, 1.0, 2.0))
+    >>> moved = move_mask(mask, motion(mask, (4.0, 0.0, 0.0), 0.0), np.random.default_rng(0))
+    >>> [np.argwhere(which.array).mean(axis=0).tolist() for which in (mask, moved)]
+    [[4.5, 8.0, 8.0], [4.5, 8.0, 12.0]]
     """
     where = np.argwhere(mask.array)
     turn, center = np.reshape(moved.GetMatrix(), (3, 3)), np.array(moved.GetCenter())

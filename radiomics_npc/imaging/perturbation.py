@@ -105,7 +105,21 @@ class Perturbation:
 
 
 def default_perturbations(random_state: int = 0) -> tuple[Perturbation, ...]:
-    """Eight measurements of a patient: the original, six kinds of change, and a chain of them."""
+    """Eight measurements of a patient: the original, six kinds of change, and a chain of them.
+
+    Parameters
+    ----------
+    random_state : int
+
+    Returns
+    -------
+    tuple of Perturbation
+
+    Examples
+    --------
+    >>> [perturbation.name for perturbation in default_perturbations()]
+    ['original', 'translate', 'rotate', 'grow', 'shrink', 'contour', 'noise', 'chain']
+    """
     return (
         Perturbation("original"),
         Perturbation("translate", translate_mm=(1.0, -1.0, 0.0)),

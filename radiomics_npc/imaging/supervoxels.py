@@ -42,6 +42,13 @@ def supervoxels(image: Volume, mask: Mask, *, volume_mm3: float = 500.0) -> NDAr
     -----
     SLIC (Achanta et al., IEEE Trans Pattern Anal Mach Intell 2012;34:2274), on
     a grid of seeds that is even in millimeters.
+
+    Examples
+    --------
+    >>> array = np.repeat([0.0, 1.0], 8) * np.ones((8, 16, 1))
+    >>> labels = supervoxels(Volume(array, (1, 1, 1)), Mask(np.ones(array.shape), (1, 1, 1)))
+    >>> labels.shape, set(labels[:, :, :8].flat) & set(labels[:, :, 8:].flat)
+    ((8, 16, 16), set())
     """
     inside = image.array[mask.array].astype(float)
     low, high = inside.mean() - 3 * inside.std(), inside.mean() + 3 * inside.std()
