@@ -79,6 +79,8 @@ class PrognosticModel(BaseEstimator):
     groups_ : RiskGroups
         Cut points from the training patients' risks, which for learners that tune
         are those of inner folds.
+    training_table_ : DataFrame
+        What the Cox model was fitted on, with the Rad-score of inner folds; in no model file.
     risk_summary_ : dict
         mean and sd of the log hazards of the training patients, to compare another cohort with.
     notes_ : list of str
@@ -157,10 +159,7 @@ class PrognosticModel(BaseEstimator):
         else:
             self._fit_trees(pd.concat([clinical, features], axis=1), y)
         self.preparation_.keep(self.feature_columns)
-        self.groups_ = RiskGroups(self.risk_groups).fit(self.last_step.training_risk_, y)
-        if self.risk_groups == "maxstat":
-            p = self.groups_.selection_.p
-            self.notes_.append(f"risk groups: cut at the largest log-rank statistic, corrected p = {p:.2g}")
+        self._fit_groups(y)
         made = self.last_step.training_risk_ * getattr(self.last_step, "slope_", 1.0)
         self.risk_summary_ = {"mean": float(np.mean(made)), "sd": float(np.std(made, ddof=1))}
         self.n_, self.events_ = len(y), int(y.event.sum())
@@ -195,6 +194,7 @@ class PrognosticModel(BaseEstimator):
         cox = CoxModel(
             min_category=self.min_category, splines=splines, fallback_penalizer=_FALLBACK_PENALIZER
         )
+        self.training_table_ = table
         self.cox_ = clone(cox).fit(table, y)
         if self.cox_.coef_.get(RAD_SCORE, 1.0) <= 0:
             # Patients held out did no worse with a higher score: it has nothing to say, least of
@@ -218,6 +218,25 @@ class PrognosticModel(BaseEstimator):
                 objective=self.objective, tune=self.tune, monotone=monotone or None, **options
             ).fit(table, y)
         self.notes_ += self.last_step.notes_
+
+    def _fit_groups(self, y: Outcome) -> None:
+        """Cut points of the training risks; risks that no cut can part are cut at the median."""
+        self.groups_ = RiskGroups(self.risk_groups)
+        try:
+            self.groups_.fit(self.last_step.training_risk_, y)
+        except CohortError as error:
+            if self.risk_groups != "maxstat":
+                raise
+            self.groups_ = RiskGroups("median").fit(self.last_step.training_risk_)
+            self.notes_.append(f"risk groups: cut at the median, because there is {error.message}")
+            return
+        if self.risk_groups == "maxstat":
+            # The corrected p of a cut is of a risk that has not seen the outcome: a fit to noise passes it,
+            # and risks of inner folds do more often than they should.
+            self.notes_.append(
+                "risk groups: cut at the largest log-rank statistic of the patients that made the risk, so "
+                "that how far they differ says nothing: look at the patients held out"
+            )
 
     @property
     def clinical_columns(self) -> list[str]:
@@ -350,7 +369,7 @@ class PrognosticModel(BaseEstimator):
         return {
             "parameters": parameters,
             "steps": {name: step.to_dict() for name, step in self.steps.items()},
-            "risk_groups": {"how": self.risk_groups, "cut_points": list(self.groups_.cut_points_)},
+            "risk_groups": {"how": self.groups_.how, "cut_points": list(self.groups_.cut_points_)},
             "risk_summary": self.risk_summary_,
             "notes": self.notes_,
             "n": self.n_,
