@@ -310,6 +310,22 @@ def test_stable_features_are_learnt_from_training_patients_only(repeats):
     assert set(lower.columns_) < set(fitted.columns_)
 
 
+def test_stable_features_of_a_bootstrap_sample_are_those_of_the_patients_drawn(repeats):
+    table, X = repeats
+    # Patients are called by numbers: the rows of a sample are, too, and these are others.
+    names = {old: str(k) for k, old in enumerate(X.index[::-1])}
+    table = table.rename(index=names, level="patient_id")
+    X = X.rename(index=names)
+    y = Outcome(np.arange(30), np.ones(30), X.index)
+    rows = np.repeat(np.arange(12), 3)[:30]
+    sample = y.take(rows)
+    drawn = StableFeatures(table).fit(X.iloc[rows].set_axis(sample.patient_id, axis=0), sample)
+    once = np.unique(rows)
+    fitted = StableFeatures(table).fit(X.iloc[once], y.take(once))
+    assert drawn.n_patients_ == len(once)
+    pd.testing.assert_series_equal(drawn.stability_, fitted.stability_, check_exact=True)
+
+
 def test_stable_features_from_a_table(repeats):
     table, X = repeats
     known = stability_table(table)

@@ -83,7 +83,7 @@ class StableFeatures(ColumnFilter):
         """
         check_rows(X, y)
         self.n_patients_: int | None = None
-        values = self._given() if not self._repeated() else self._learnt(X)
+        values = self._given() if not self._repeated() else self._learnt(X, y)
         absent = [name for name in X.columns if name not in values.index]
         if absent:
             raise CohortError(
@@ -116,12 +116,14 @@ class StableFeatures(ColumnFilter):
             raise ConfigError("stability needs one value for each feature", "Give a Series by feature.")
         return table
 
-    def _learnt(self, X: pd.DataFrame) -> pd.Series:
+    def _learnt(self, X: pd.DataFrame, y: Outcome | None) -> pd.Series:
         """Correlations of the training patients among those with repeated values."""
         repeats = self.stability
         assert isinstance(repeats, pd.DataFrame)
         patient = repeats.index.get_level_values("patient_id").astype(str)
-        training = repeats.loc[patient.isin(X.index.astype(str)), repeats.columns.isin(X.columns)]
+        # In a bootstrap sample rows have names of their own, and y says whose copies they are.
+        who = X.index.astype(str) if y is None or y.source is None else y.source
+        training = repeats.loc[patient.isin(who), repeats.columns.isin(X.columns)]
         self.n_patients_ = int(training.index.get_level_values("patient_id").nunique())
         if self.n_patients_ < 2:
             raise CohortError(
