@@ -184,7 +184,7 @@ def test_iterative_imputation_of_messy_tables(cohort):
         IterativeImputation().fit(holes.assign(word="a"))
     with pytest.raises(CohortError, match="absent: volume"):
         fitted.transform(holes.drop(columns="volume"))
-    with pytest.raises(CohortError, match="site: no training patient had brain"):
+    with pytest.raises(CohortError, match="site: the model does not know brain"):
         fitted.transform(odd.iloc[:2].assign(site=pd.Categorical(["brain", "roof"])))
     only = IterativeImputation().fit(holes[["volume"]])
     assert only.transform(holes[["volume"]])["volume"].isna().sum() == 0
@@ -427,3 +427,27 @@ def test_multiply_imputed_round_trip(cohort):
     other.models_ = []
     with pytest.raises(ModelFileError, match="cannot be saved"):
         other.to_dict()
+
+
+def test_a_level_that_only_patients_held_out_have_stays_what_it_is():
+    random = np.random.default_rng(4)
+    X = pd.DataFrame({
+        "volume": random.normal(size=30),
+        "site": pd.Categorical(["roof", "wall"] * 15, ["roof", "wall", "brain"]),
+    })  # fmt: skip
+    fitted = IterativeImputation().fit(X)
+    site = pd.Categorical(["brain", "brain", None], X["site"].cat.categories)
+    new = pd.DataFrame({"volume": [0.3, np.nan, 0.3], "site": site})
+    filled = fitted.transform(new)
+    assert filled["site"].tolist()[:2] == ["brain", "brain"]
+    assert filled["site"].iloc[2] in ("roof", "wall")
+    # it says nothing: the volume beside it is that of a patient of whom nothing is known
+    unknown = fitted.transform(new.assign(site=pd.Categorical([None] * 3, X["site"].cat.categories)))
+    assert filled["volume"].iloc[1] == unknown["volume"].iloc[1]
+    rare = X.assign(site=pd.Categorical([*["roof", "wall"] * 14, "brain", "brain"], X["site"].cat.categories))
+    y = Outcome(random.exponential(30, 30), np.arange(30) % 3 < 2, X.index)
+    model = PrognosticModel("clinical", clinical=["volume", "site"], imputation="iterative", min_category=3)
+    for held in (rare.index[28:], rare.index[:2]):
+        rows = ~rare.index.isin(held)
+        fold = clone(model).fit(rare[rows], y.take(rows))
+        assert np.isfinite(fold.predict_risk(rare[~rows])).all()

@@ -39,7 +39,8 @@ class ImputationColumns:
     """Columns of a table as standardized numbers, and back.
 
     Ordered factors are the ranks of their levels; other factors one indicator for each
-    level but the first.
+    level but the first. A level of the column that no training patient had stays what it is,
+    and says nothing of the values that are missing beside it.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class ImputationColumns:
         Raises
         ------
         CohortError
-            A column is absent, holds text, or a level that no training patient had.
+            A column is absent, holds text, or a level that the column did not have in training.
         """
         result: Floats = (self._codes(X) - self.center) / self.scale
         return result
@@ -129,18 +130,18 @@ class ImputationColumns:
         return np.concatenate(parts, axis=1) if parts else np.empty((len(X), 0))
 
     def _indicators(self, column: pd.Series, name: str, known: list[str]) -> Floats:
-        lost = column.isna().to_numpy()
-        rank = pd.Index(known).get_indexer(pd.Index(column.astype(str)))
-        unknown = sorted(set(column[(rank < 0) & ~lost].astype(str)))
+        text, given = column.astype(str), column.notna().to_numpy()
+        rank = pd.Index(known).get_indexer(pd.Index(text))
+        unknown = sorted(set(text[given]) - set(self.categories[name]))
         if unknown:
             raise CohortError(
-                f"column {name}: no training patient had {', '.join(unknown[:5])}",
-                f"It knows {', '.join(known)}.",
+                f"column {name}: the model does not know {', '.join(unknown[:5])}",
+                f"It knows {', '.join(self.categories[name])}.",
             )
         codes = rank[:, None].astype(float)
         if not self.ordered[name]:
             codes = (rank[:, None] == np.arange(1, len(known))).astype(float)
-        codes[lost] = np.nan
+        codes[(rank < 0) | ~given] = np.nan
         return codes
 
 
