@@ -35,6 +35,7 @@ from radiomics_npc.survival.models.standard import standard_model
 from radiomics_npc.survival.preprocessing.imputation import complete_cases
 from radiomics_npc.survival.validation.appraisal import appraise
 from radiomics_npc.survival.validation.centers import center_scores
+from radiomics_npc.survival.validation.contour_uncertainty import contour_uncertainty
 from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
 from radiomics_npc.survival.validation.designs import LeaveCenterOut, SplitDesign, TemporalSplit
 from radiomics_npc.survival.validation.learning_curve import learning_curve
@@ -95,6 +96,7 @@ class Fitting:
         result = self._validate()
         self._write(result)
         self._explain(models)
+        self._move_contours(models)
         self._validate_further()
         self.run.record(fit_key=self._key())
         return result
@@ -109,7 +111,7 @@ class Fitting:
         if self.wanted.imputation != "complete_case":
             return data
         X, y, loss = complete_cases(data.X, data.y, columns=self.wanted.clinical)
-        write_table(self.run.tables / "complete_cases.csv", loss)
+        self.loss = loss.reset_index()
         lost = data.X.index.difference(X.index, sort=False)
         gone = pd.DataFrame(
             {"patient_id": lost, "reason": "a clinical value is missing (complete cases asked)"}
@@ -172,8 +174,14 @@ class Fitting:
             made = None if self.features is None else self.features.settings
             save_model(
                 model, self.run.models / name, name=name, simulated=self.cohort.simulated,
-                settings={"features": made},
+                settings={"features": made}, horizons_months=self._horizons(model),
             )  # fmt: skip
+
+    def _horizons(self, model: PrognosticModel) -> list[float] | None:
+        """Months that the nomogram is asked for, as far as the patients are followed."""
+        wanted = self.settings.nomogram
+        known = [] if wanted is None else [h for h in wanted.horizons_months if h <= model.follow_up_months_]
+        return known or None
 
     def _explain(self, models: dict[str, PrognosticModel]) -> None:
         """Proportional hazards of the Cox models, and what moves the risk in the boosted ones."""
@@ -187,8 +195,7 @@ class Fitting:
                 for kind in ("svg", "png"):
                     save_figure(figure, self.run.figures / f"shap_{name}.{kind}")
             elif model.learner == "cox" and model.cox_.penalizer_ == 0 and len(model.cox_.coef_):
-                table = model.design(self.data.X)
-                found = proportional_hazards_test(model.cox_, table, self.data.y)
+                found = proportional_hazards_test(model.cox_, model.training_table_, self.data.y)
                 self._put(f"proportional_hazards_{name}", found.to_frame())
                 curves = []
                 for term in found.table.index[:-1]:
@@ -197,7 +204,26 @@ class Fitting:
                 if curves:
                     self._put(f"effects_over_time_{name}", pd.concat(curves, ignore_index=True))
 
+    def _move_contours(self, models: dict[str, PrognosticModel]) -> None:
+        """How far the model that is shown moves its answer when the contour moves."""
+        model = models[self._shown]
+        if self.repeats is None or model.content == "clinical":
+            return
+        values = self.repeats.to_frame()
+        values = values[values.index.get_level_values("patient_id").astype(str).isin(self.data.X.index)]
+        if values.empty:
+            return
+        clinical = self.data.X[model.table_columns]
+        found = contour_uncertainty(model, values, clinical, horizon_months=self.horizon_months)
+        self._put("contour_uncertainty", found.to_frame().reset_index())
+        self._put("contour_uncertainty_summary", found.summary().assign(model=self._shown))
+
     # -- validation --------------------------------------------------------------------------
+
+    @property
+    def _shown(self) -> str:
+        """The model of the nomogram, or the last one named."""
+        return self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
 
     def _held_out_by(self) -> pd.Series | None:
         """Center or date of every patient, for the designs that need one."""
@@ -232,7 +258,7 @@ class Fitting:
     def _validate_further(self) -> None:
         """What is asked for beyond the cross-validation, of the model that is shown."""
         options, (X, y, _) = self.settings.validation, self.data
-        name = self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
+        name = self._shown
         common: dict[str, Any] = {"random_state": self.settings.seed, "jobs": self.settings.jobs}
         if options.bootstrap:
             found = bootstrap_validate(

@@ -32,9 +32,13 @@ _FIT_TABLES = [
     *_BY_MODEL, "cross_validation.json", "oracle.csv", "accuracy.csv", "calibration.csv",
     "calibration_groups.csv", "calibration_curves.csv", "reclassification.csv", "decision_curves.csv",
     "optimism.csv", "optimism_632.csv", "permutation_test.csv", "learning_curve.csv", "centers.csv",
-    "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv",
+    "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv", "contour_uncertainty*.csv",
+    "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv",
 ]  # fmt: skip
-_FIT_FIGURES = [*_BY_MODEL, "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*"]
+_FIT_FIGURES = [
+    *_BY_MODEL, "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*",
+    "stability.*",
+]  # fmt: skip
 
 
 class RunFolder:

@@ -95,8 +95,8 @@ def test_a_score_that_says_nothing_is_left_out_and_said(draw):
 
 def test_what_is_refused(patients):
     X, y, _ = patients
-    with pytest.raises(ConfigError, match="no standard model clinical_forest"):
-        standard_model("clinical_forest")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no standard model clinical_network"):
+        standard_model("clinical_network")  # type: ignore[arg-type]
     with pytest.raises(CohortError, match="clinical columns are absent: age"):
         standard_model("clinical_cox", ModelSettings(clinical=["age"])).fit(X, y)
     with pytest.raises(CohortError, match="no radiomic features"):

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.errors import CohortError, ConfigError, HorizonError
 from radiomics_npc.storage import read_table, write_table
 from radiomics_npc.survival.design import check_rows
+from radiomics_npc.survival.models.boosting import BoostedModel
+from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.tree_model import TreeModel
@@ -101,7 +103,14 @@ def predict_frame(
         A column is absent.
     HorizonError
         A horizon is past the follow-up in training.
+    ConfigError
+        A model of another kind.
     """
+    if not isinstance(model, (PrognosticModel, CoxModel, BoostedModel)):
+        raise ConfigError(
+            f"a table of predictions is not made with a {type(model).__name__}",
+            "Call its predict methods in Python, or take a Cox or boosted model.",
+        )
     late = [h for h in horizons_months if not 0 < h <= model.follow_up_months_]
     if late:
         raise HorizonError(
