@@ -176,6 +176,15 @@ def test_later_patients_are_held_out():
     assert result.patients("ab")["pfs_60"].isna().sum() == (~late).sum()
 
 
+def test_a_year_is_a_cut_between_dates():
+    dates = pd.Series(["2013-12-31", "2014-01-01", "2015-06-01"], list("abc"))
+    y = Outcome([5, 6, 7], [1, 1, 1], list("abc"))
+    for cut in (2014, 2014.0, "2014", "2014-01-01"):
+        design = TemporalSplit(dates, cut=cut)
+        assert design.tasks(y, 0)[0].test.tolist() == [1, 2]
+        assert design.describe(y)["fold_names"] == ["from 2014-01-01"]
+
+
 def test_share_of_a_temporal_split_keeps_ties_together():
     y = Outcome(np.arange(9.0) + 1, np.ones(9))
     years = pd.Series([2010, 2010, 2011, 2011, 2012, 2012, 2012, 2012, 2013], y.patient_id)

@@ -127,7 +127,7 @@ class TemporalSplit:
     order : Series or mapping
         Date (or year, or running number) of inclusion of every patient, by patient_id.
     cut : date, str or number, optional
-        First date of the held-out patients. By default ``share`` decides.
+        First date of the held-out patients; beside dates a number is a year. By default ``share`` decides.
     share : float
         Share of the patients that train, the earliest; patients of one date stay together.
 
@@ -174,6 +174,8 @@ class TemporalSplit:
             cut: Any = self.cut
             if cut is None:
                 cut = np.sort(when)[min(math.ceil(self.share * len(y)), len(y) - 1)]
+            if dates and isinstance(cut, (int, float)):
+                cut = f"{cut:g}"  # a year: as a moment it would be counted from 1970
             cut = pd.Timestamp(cut) if dates else float(cut)
         except (TypeError, ValueError):
             raise CohortError(
