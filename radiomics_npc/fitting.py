@@ -237,7 +237,13 @@ class Fitting:
                 "Name it under cohort.clinical.columns or extra.",
             )
         found = table[column].reindex(self.data.X.index)
-        return found if pd.api.types.is_numeric_dtype(found) else found.astype(object)
+        if pd.api.types.is_numeric_dtype(found):
+            return found
+        found = found.astype(object)
+        if self.settings.validation.design == "temporal" and self.settings.cohort.outcome is not None:
+            with suppress(ValueError):  # else it is a year, or a date as YYYY-MM-DD
+                found = pd.to_datetime(found, format=self.settings.cohort.outcome.date_format)
+        return found
 
     def _split(self) -> SplitDesign | None:
         by, options = self._held_out_by(), self.settings.validation

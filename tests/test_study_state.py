@@ -210,3 +210,30 @@ def test_faulty_feature_settings_are_known_before_the_images_are_read(tmp_path):
     })  # fmt: skip
     with pytest.raises(ConfigError, match=r"few\.yaml"):
         study.check()
+
+
+def test_what_complete_cases_cost_is_in_the_run_folder(tmp_path):
+    path = write_study(
+        tmp_path,
+        models={"fit": ["clinical_cox"], "clinical": ["T", "ward", "age"], "imputation": "complete_case"},
+    )
+    table = pd.read_csv(tmp_path / "clinical.csv", dtype={"patient_id": str})
+    table.loc[table.index[:7], "age"] = np.nan
+    table.to_csv(tmp_path / "clinical.csv", index=False)
+    Study(path).fit()
+    loss = read_table(tmp_path / "run" / "tables" / "complete_cases.csv").set_index("column")
+    assert loss["missing"].to_dict() == {"T": 0, "ward": 0, "age": 7, "any column": 7}
+
+
+def test_a_temporal_split_reads_dates_as_the_outcome_does(tmp_path):
+    cohort = {**COHORT, "outcome": {**COHORT["outcome"], "date_format": "%m/%d/%Y"}}
+    cohort["clinical"] = {**COHORT["clinical"], "extra": {"came": {"column": "came"}}}
+    validation = {"design": "temporal", "by": "came", "cut": 2015, "inner_folds": 2}
+    models = {"fit": ["clinical_cox"], "clinical": ["T"], "min_category": 5}
+    path = write_study(tmp_path, cohort=cohort, validation=validation, models=models)
+    table = pd.read_csv(tmp_path / "clinical.csv", dtype={"patient_id": str})
+    table["came"] = ["12/31/2014", "1/1/2015", "6/15/2013"] * 20
+    table.to_csv(tmp_path / "clinical.csv", index=False)
+    result = Study(path).fit()
+    assert result.design["fold_names"] == ["from 2015-01-01"]
+    assert sorted(result.predictions["patient_id"]) == table["patient_id"].iloc[1::3].tolist()
