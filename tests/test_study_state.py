@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import radiomics_npc.study as study_module
+import radiomics_npc.fitting as fitting_module
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.table import FeatureTable
@@ -81,7 +81,7 @@ def test_a_fit_killed_midway_is_not_taken_for_the_one_before(again, monkeypatch)
 
     other = {"fit": ["clinical_cox", "clinical_boosted"], "clinical": ["T"]}
     with monkeypatch.context() as patch:
-        patch.setattr(study_module, "save_model", killed)
+        patch.setattr(fitting_module, "save_model", killed)
         with pytest.raises(KeyboardInterrupt):
             Study(write_study(again, models=other)).fit()
     assert json.loads((again / "run/run.json").read_text())["fit_key"] is None
@@ -174,7 +174,7 @@ def test_a_model_that_cannot_be_fitted_is_known_before_the_cross_validation(tmp_
     def too_late(*args, **options):
         raise AssertionError
 
-    monkeypatch.setattr(study_module, "cross_validate", too_late)
+    monkeypatch.setattr(fitting_module, "cross_validate", too_late)
     study = write_study(tmp_path, models={"fit": ["clinical_boosted"], "clinical": []})
     with pytest.raises(CohortError, match="no column is left"):
         Study(study).fit()

@@ -190,8 +190,9 @@ def _read_predictors(path: Path, model: Any) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return read_table(path)
     if isinstance(model, PrognosticModel):
-        factors = model.preparation_.imputation_.factors_
-        factors += [name for name in model.table_columns if name not in model.clinical_columns]
+        imputed = model.preparation_.imputation_
+        centers = [name for name in model.table_columns if name not in imputed.columns_]
+        factors = imputed.factors_ + centers
     else:
         factors = [term.name for term in getattr(model, "terms_", []) if term.kind == "factor"]
     return read_table(path, converters=dict.fromkeys(factors, lambda text: text.strip() or None))

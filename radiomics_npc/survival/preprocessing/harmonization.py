@@ -207,7 +207,8 @@ class Combat(TransformerMixin, BaseEstimator):
         if unseen and self.on_unseen == "error":
             raise CohortError(
                 f"column {self.batch}: {', '.join(unseen[:5])} was not in training",
-                "Harmonize new centers by their own patients: on_unseen='reference_free'.",
+                "Harmonize new centers by their own patients: on_unseen='reference_free' (in a study, "
+                "models.harmonize.unseen).",
             )
         known = self.adapted(X) if unseen else self
         return known._harmonized(X, centers)
