@@ -369,7 +369,7 @@ class PrognosticModel(BaseEstimator):
         return {
             "parameters": parameters,
             "steps": {name: step.to_dict() for name, step in self.steps.items()},
-            "risk_groups": {"how": self.groups_.how, "cut_points": list(self.groups_.cut_points_)},
+            "risk_groups": {"how": self.risk_groups, "cut_points": list(self.groups_.cut_points_)},
             "risk_summary": self.risk_summary_,
             "notes": self.notes_,
             "n": self.n_,
