@@ -126,6 +126,14 @@ def test_near_constant():
     assert near_constant(x).tolist() == [True, True, False, True]
 
 
+@pytest.mark.parametrize("step", [CorrelationFilter(), UnivariateFilter(), ElasticNetFilter(), RadScore()])
+def test_columns_that_do_not_vary_are_refused_by_name(step):
+    y = Outcome(np.arange(40.0), np.ones(40))
+    flat = pd.DataFrame({"a__b__c": np.ones(40), "a__b__d": np.full(40, np.nan)}, index=y.patient_id)
+    with pytest.raises(CohortError, match="no feature varies"):
+        step.fit(flat, y)
+
+
 def test_decorrelation_keeps_no_close_pair_and_loses_no_distinct_column():
     random = np.random.default_rng(0)
     x = random.normal(size=(100, 30))

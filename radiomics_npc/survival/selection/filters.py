@@ -107,10 +107,18 @@ class CorrelationFilter(ColumnFilter):
         self.stability = stability
 
     def fit(self, X: pd.DataFrame, y: Outcome | None = None) -> Self:
-        """Learn which columns are not redundant. Missing values count as the median."""
+        """Learn which columns are not redundant. Missing values count as the median.
+
+        Raises
+        ------
+        CohortError
+            No column varies, or the stability names a column twice.
+        """
         check_rows(X)
         matrix = feature_matrix(X)
         varied = np.flatnonzero(~near_constant(matrix, max_share=1.0 - 1e-12))
+        if len(varied) == 0:
+            raise CohortError("no feature varies between the patients", "Check the extraction.")
         values = matrix[:, varied]
         values = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
         scaled = (values - values.mean(axis=0)) / values.std(axis=0)
@@ -174,12 +182,14 @@ class UnivariateFilter(ColumnFilter):
         Raises
         ------
         CohortError
-            No column passes the false-discovery rate.
+            No column varies, or none passes the false-discovery rate.
         """
         from statsmodels.stats.multitest import multipletests
 
         check_rows(X, y)
         screen = screen_features(feature_matrix(X), y)
+        if len(screen.columns) == 0:
+            raise CohortError("no feature varies between the patients", "Check the extraction.")
         p = chi2.sf(screen.chi_square, 1)
         table = pd.DataFrame(
             {"chi_square": screen.chi_square, "p": p, "q": multipletests(p, method="fdr_bh")[1]},
