@@ -40,6 +40,7 @@ __all__ = ["BootstrapValidation", "bootstrap_validate"]
 
 Floats = NDArray[np.float64]
 METRICS = (*INDEXES, "brier")
+_OWN = ("slope", "u")  # near 1 and 0 on the patients a model was made from, whatever they are on others
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +140,8 @@ def bootstrap_validate(
     Copies of a patient get identifiers of their own, and ``y.source`` of the sample says whose
     copies they are, so that inner folds never train on a patient they test.
     Limits are the percentiles of the training scores over the samples, shifted by the optimism
-    (Noma). They are NaN where a score is the same in every sample, as the slope of an
-    unpenalized Cox model on its own patients. C not seen: the mean over samples of C
+    (Noma). There are none for slope and u, which on a model's own patients say nothing of what
+    they are on others, nor where a score is the same in every sample. C not seen: the mean over samples of C
     among those not drawn, each weighted by its pairs; without information it is 1/2.
     The Brier score without information is the mean over all pairs of one patient's outcome and
     another's prediction, which is what permuting gives on average.
@@ -184,7 +185,7 @@ def _corrected(apparent: dict[str, float], sound: list[ResampleResult], confiden
         training = np.array([result.training[metric] for result in sound])
         test = np.array([result.test[metric] for result in sound])
         optimism = float(np.mean(training) - np.mean(test))
-        lower, upper = _limits(training, optimism, confidence)
+        lower, upper = (np.nan, np.nan) if metric in _OWN else _limits(training, optimism, confidence)
         rows.append((
             metric, apparent[metric], training.mean(), test.mean(), optimism, apparent[metric] - optimism,
             lower, upper, len(sound),
