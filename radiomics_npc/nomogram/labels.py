@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["column_label", "level_label", "model_label", "sequence_label"]
+import re
+
+__all__ = ["column_label", "level_label", "model_label", "sequence_label", "with_model_labels"]
 
 _COLUMNS = {
     "T": "T category",
@@ -29,7 +31,7 @@ _MORPHOLOGY = {
     "surface_regularity": "surface regularity",
 }
 _CONTENT = {"clinical": "Clinical", "radiomics": "Radiomics", "combined": "Combined"}
-_METHOD = {"cox": "Cox", "boosted": "boosted trees"}
+_METHOD = {"cox": "Cox", "boosted": "boosted trees", "forest": "random survival forest"}
 
 
 def sequence_label(sequence: str) -> str:
@@ -93,8 +95,8 @@ def model_label(model: str) -> str:
 
     Examples
     --------
-    >>> model_label("combined_cox"), model_label("oracle")
-    ('Combined, Cox', 'Oracle (true risk)')
+    >>> model_label("combined_cox"), model_label("clinical_forest"), model_label("oracle")
+    ('Combined, Cox', 'Clinical, random survival forest', 'Oracle (true risk)')
     """
     if model == "oracle":
         return "Oracle (true risk)"
@@ -102,3 +104,15 @@ def model_label(model: str) -> str:
     if content in _CONTENT and method in _METHOD:
         return f"{_CONTENT[content]}, {_METHOD[method]}"
     return column_label(model)
+
+
+def with_model_labels(text: str) -> str:
+    """A sentence in which standard models are named as printed.
+
+    Examples
+    --------
+    >>> with_model_labels("No AUC of combined_cox at 36 months.")
+    'No AUC of "Combined, Cox" at 36 months.'
+    """
+    names = rf"\b(?:{'|'.join(_CONTENT)})_(?:{'|'.join(_METHOD)})\b"
+    return re.sub(names, lambda found: f'"{model_label(found[0])}"', text)

@@ -1,4 +1,4 @@
-"""Figures of a study, each from plain tables, each told apart without color.
+"""Survival of groups and hazard ratios as figures, from plain tables, told apart without color.
 
 Every function returns a matplotlib Figure of its own and leaves matplotlib's
 settings as they were.
@@ -13,21 +13,14 @@ import numpy as np
 import pandas as pd
 
 from radiomics_npc.errors import CohortError
-from radiomics_npc.nomogram.labels import column_label, level_label, model_label
+from radiomics_npc.nomogram.labels import column_label, level_label
 from radiomics_npc.nomogram.style import GREY, INK, PALETTE, figure_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "calibration_figure",
-    "concordance_figure",
-    "forest_figure",
-    "kaplan_meier_figure",
-    "need_columns",
-    "p_text",
-]
+__all__ = ["forest_figure", "kaplan_meier_figure", "need_columns", "p_text"]
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 # From low to high risk: also from light to dark is kept in grey by the dashes.
@@ -150,61 +143,6 @@ def _draw_at_risk(axes: Axes, curves: Mapping[str, pd.DataFrame], times: Any) ->
             axes.text(time, i + 0.45, f"{number}", ha="center", va="center")
 
 
-def calibration_figure(
-    table: pd.DataFrame,
-    *,
-    horizon_months: float = 60.0,
-    outcome: str = "progression-free survival",
-    observed_expected: tuple[float, float, float] | None = None,
-    smooth: pd.DataFrame | None = None,
-) -> Figure:
-    """Predicted probability against Kaplan-Meier by groups of patients, and a smooth curve.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a group: predicted, observed, lower, upper, patients.
-    horizon_months : float
-    outcome : str
-    observed_expected : tuple of float, optional
-        Observed over expected events, with its limits.
-    smooth : DataFrame, optional
-        predicted, observed, lower, upper of the smooth curve.
-
-    Returns
-    -------
-    Figure
-    """
-    need_columns(table, ["predicted", "observed", "lower", "upper"], "calibration")
-    with figure_style():
-        figure = new_figure(3.6, 3.7)
-        axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)), label="Ideal")
-        if smooth is not None:
-            axes.fill_between(
-                smooth["predicted"], smooth["lower"], smooth["upper"], color=PALETTE[1], alpha=0.15, lw=0
-            )
-            axes.plot(smooth["predicted"], smooth["observed"], color=PALETTE[1], label="Smooth, 95% CI")
-        y = table["observed"]
-        reach = np.vstack([y - table["lower"], table["upper"] - y]).clip(min=0)
-        axes.errorbar(
-            table["predicted"], y, yerr=reach, fmt="o", color=PALETTE[0], ms=5, capsize=2.5, elinewidth=1.2,
-            label="Groups of patients, 95% CI",
-        )  # fmt: skip
-        # The axes begin where the numbers begin: survival is mostly in the upper part.
-        lowest = float(np.nanmin([table["lower"].min(), table["predicted"].min()]))
-        start = max(0.0, np.floor(lowest * 10) / 10)
-        axes.set(xlim=(start, 1.0), ylim=(start, 1.02), aspect="equal", adjustable="box")
-        axes.set_xlabel(f"Predicted {horizon_months:g}-month {outcome}")
-        axes.set_ylabel("Observed (Kaplan-Meier)")
-        axes.legend(loc="upper left")
-        if observed_expected is not None and np.isfinite(observed_expected).all():
-            ratio, low, high = observed_expected
-            words = f"O/E {ratio:.2f} ({low:.2f} to {high:.2f})"
-            axes.text(0.98, 0.03, words, ha="right", transform=axes.transAxes)
-    return figure
-
-
 def forest_figure(table: pd.DataFrame) -> Figure:
     """Hazard ratios on a logarithmic axis, with the numbers beside them.
 
@@ -284,69 +222,3 @@ def _plain_ratio_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(FixedLocator([v for v in wished if low <= v <= high]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-_METRIC_LABELS = {"harrell_c": "Harrell's C", "uno_c": "Uno's C"}
-
-
-def concordance_figure(
-    scores: pd.DataFrame,
-    *,
-    per_repeat: pd.DataFrame | None = None,
-    oracle: Mapping[str, float] | None = None,
-    horizon_months: float = 60.0,
-) -> Figure:
-    """C-index of every model with its confidence interval.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        model, metric (``harrell_c``, ``uno_c``), estimate, lower, upper.
-    per_repeat : DataFrame, optional
-        model, metric, estimate of every repeat, drawn as small dots.
-    oracle : mapping of str to float, optional
-        By metric, C of the true risk: known only for simulated patients.
-    horizon_months : float
-
-    Returns
-    -------
-    Figure
-    """
-    need_columns(scores, ["model", "metric", "estimate", "lower", "upper"], "C-index")
-    models = list(dict.fromkeys(scores["model"]))
-    metrics = [m for m in _METRIC_LABELS if m in set(scores["metric"])]
-    markers = dict(zip(_METRIC_LABELS, ("o", "D"), strict=True))
-    with figure_style():
-        figure = new_figure(5.6, 1.15 + 0.42 * len(models))
-        axes = figure.subplots()
-        for k, metric in enumerate(metrics):
-            shift = (k - (len(metrics) - 1) / 2) * 0.34
-            label = _METRIC_LABELS[metric] + (f" at {horizon_months:g} months" if metric == "uno_c" else "")
-            rows = scores[scores["metric"] == metric].set_index("model").reindex(models)
-            at = np.arange(len(models)) + shift
-            if per_repeat is not None:
-                _draw_repeats(axes, per_repeat[per_repeat["metric"] == metric], models, shift)
-            reach = np.vstack([rows["estimate"] - rows["lower"], rows["upper"] - rows["estimate"]])
-            face = PALETTE[k] if k == 0 else "white"
-            axes.errorbar(
-                rows["estimate"], at, xerr=reach, fmt=markers[metric], color=PALETTE[k], mfc=face, ms=5,
-                lw=0, elinewidth=1.3, capsize=2.5, label=label,
-            )  # fmt: skip
-            if oracle and np.isfinite(oracle.get(metric, np.nan)):
-                axes.axvline(oracle[metric], color=PALETTE[k], lw=1.0, ls=_DASHES[1 + k],
-                             label=f"Oracle, {_METRIC_LABELS[metric]} {oracle[metric]:.3f}")  # fmt: skip
-        axes.axvline(0.5, color=GREY, lw=0.9)
-        axes.set(ylim=(len(models) - 0.45, -0.55), yticks=range(len(models)))
-        axes.set_yticklabels([model_label(model) for model in models])
-        axes.tick_params(left=False)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color="0.9", lw=0.6)
-        axes.set_xlabel("C-index (0.5: no better than chance)")
-        figure.legend(loc="outside lower center", ncols=2)
-    return figure
-
-
-def _draw_repeats(axes: Axes, rows: pd.DataFrame, models: Sequence[str], shift: float) -> None:
-    for i, model in enumerate(models):
-        values = rows.loc[rows["model"] == model, "estimate"]
-        axes.plot(values, np.full(len(values), i + shift + 0.13), ".", color="0.55", ms=3.5, mew=0)

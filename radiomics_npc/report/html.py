@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from radiomics_npc.nomogram.labels import model_label
+from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.limitations import limitations
 from radiomics_npc.report.methods import methods_text
+from radiomics_npc.report.outcome_words import outcome_of
 from radiomics_npc.report.plain import plain
-from radiomics_npc.report.sections import draw_figures, outcome_of, sections_of
+from radiomics_npc.report.sections import sections_of
 from radiomics_npc.storage import write_json, write_text
 
 __all__ = ["draw_figures", "plain", "report_html", "write_report"]
@@ -98,12 +100,41 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             scores, differences, per_repeat, failures (DataFrame), notes, design: those of
             :class:`radiomics_npc.survival.validation.cross_validation.CrossValidation`; oracle (dict: C of
             the true risk by metric).
+        ``appraisal_notes`` : list of str
+            What the validation could not say, and why.
+        ``accuracy``, ``decision_curves``, ``reclassification`` : DataFrame
+            Tables of :class:`radiomics_npc.survival.validation.appraisal.Appraisal`.
+        ``calibration`` : dict
+            table (model, time_months, metric, estimate, lower, upper), groups and curves (DataFrame),
+            of the same; groups and curves may be absent.
         ``kaplan_meier`` : dict
             model (str), curves (dict: DataFrame of ``KaplanMeier.to_frame`` by group, low
-            to high risk), p (float, log-rank).
-        ``calibration`` : dict
-            By model: table (DataFrame of ``Calibration.to_frame``), observed_expected
-            (ratio, lower, upper).
+            to high risk), p (float, log-rank), pairs (DataFrame of ``pairwise_log_rank``),
+            restricted_mean (DataFrame: group, patients, events, until_months, estimate, lower, upper,
+            difference, difference_lower, difference_upper, p).
+        ``optimism`` : dict
+            table and plus (DataFrame), of
+            :class:`radiomics_npc.survival.validation.optimism.BootstrapValidation`, with model.
+        ``permutation_test``, ``learning_curve`` : DataFrame
+            With model.
+        ``centers`` : dict
+            table and pooled (DataFrame), of
+            :class:`radiomics_npc.survival.validation.centers.CenterScores`.
+        ``endpoints`` : dict
+            By name: time_months, incidence, lower, upper, patients, events, competing.
+        ``complete_cases`` : DataFrame
+            column, missing, events, only_here, share.
+        ``stability`` : dict
+            table (DataFrame of ``stability_table``), minimum (float), patients (int).
+        ``sample_size`` : dict
+            table (DataFrame: model, parameters, events, events_per_parameter), warnings (dict: list of
+            str by model).
+        ``proportional_hazards``, ``effects_over_time`` : dict
+            By model: DataFrame term, chisq, df, p; and time_months, effect, lower, upper, term.
+        ``selection`` : dict
+            By model, the one that is shown first: DataFrame feature, frequency.
+        ``shap`` : dict
+            By model: table (DataFrame column, mean_abs_shap, share), figure (bytes of a PNG).
         ``hazard_ratios`` : dict
             By model: DataFrame of ``CoxModel.summary``.
         ``notes`` : dict

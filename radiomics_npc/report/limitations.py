@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radiomics_npc.report.methods import part_of, plural
+from radiomics_npc.report.writing import part_of, plural
 
 __all__ = ["limitations"]
+
+_INTERNAL = (
+    "Validation is internal: the same patients served for training and testing in turn. Whether the models "
+    "hold in other hospitals is not known from this study."
+)
+_VALIDATED = {
+    "leave_center_out": "Validation is internal-external: every center was new to the models that were "
+    "tested there, but the final models were made from all of them, and other hospitals may differ more.",
+    "temporal_split": "Validation is by time within the same hospitals: whether the models hold in others is "
+    "not known from this study.",
+}
 
 
 def limitations(content: Mapping[str, Any]) -> list[str]:
@@ -31,13 +42,12 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "they say nothing about nasopharyngeal carcinoma."
         )
     if design:
+        found.append(_VALIDATED.get(str(design.get("kind")), _INTERNAL))
+        repeated = ", through the variance between repeats," if design.get("repeats", 1) > 1 else ""
         found.append(
-            "Validation is internal: the same patients served for training and testing in turn. Whether the "
-            "models hold in other hospitals is not known from this study."
-        )
-        found.append(
-            "Confidence intervals describe the uncertainty about the patients and, through the variance "
-            "between repeats, part of that about the fitted models; another cohort may change more."
+            f"Confidence intervals describe the uncertainty about the patients and{repeated} "
+            f"{'part of that' if repeated else 'not that'} about the fitted models; another cohort may "
+            "change more."
         )
     events = int(flow.get("events") or 0)
     if 0 < events < 100:
@@ -46,11 +56,13 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "small "
             "differences between models cannot be told from chance."
         )
-    if content.get("features"):
+    if any((part_of(content, "sample_size").get("warnings") or {}).values()):
         found.append(
-            "Features depend on scanner, sequence parameters and contour. Their stability against a second "
-            "contour was not measured here, and no harmonization between scanners was done."
+            "The cohort is smaller than what is asked for developing such models; see the section on sample "
+            "size."
         )
+    if content.get("features"):
+        found.append(_measured(content))
         if part_of(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
             found.append(
                 "Resampling thick slices to 1 mm interpolates most of what lies between slices: texture "
@@ -64,3 +76,15 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "what cross-validation estimated for the way it was made."
         )
     return found
+
+
+def _measured(content: Mapping[str, Any]) -> str:
+    """What was done, and what was not, about the instability of features."""
+    text = "Features depend on scanner, sequence parameters and contour."
+    if part_of(content, "stability"):
+        text += " Their stability was measured under simulated perturbations, not against a second contour"
+    else:
+        text += " Their stability against a second contour was not measured here"
+    if part_of(content, "settings", "models", "harmonize"):
+        return text + "; harmonization removes shifts and scales between centers, not other differences."
+    return text + ", and no harmonization between scanners was done."

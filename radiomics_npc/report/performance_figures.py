@@ -1,4 +1,4 @@
-"""Figures of how good predictions are: AUC over time, decision curves, stability, changing effects."""
+"""Figures of how good predictions are: C-index, AUC over time, calibration, decision curves."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from radiomics_npc.errors import CohortError
-from radiomics_npc.nomogram.labels import column_label, model_label, sequence_label
+from radiomics_npc.nomogram.labels import model_label
 from radiomics_npc.nomogram.style import GREY, INK, PALETTE, figure_style, new_figure
-from radiomics_npc.report.figures import need_columns, p_text
+from radiomics_npc.report.figures import need_columns
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = [
-    "auc_figure",
-    "decision_curve_figure",
-    "effects_over_time_figure",
-    "selection_figure",
-    "stability_figure",
-]
+__all__ = ["auc_figure", "calibration_figure", "concordance_figure", "decision_curve_figure"]
 
 # One look a model, in every figure: told apart by dashes where colors are not.
 _DASHES: tuple[Any, ...] = (
@@ -45,6 +39,72 @@ def _looks(models: Sequence[str]) -> dict[str, dict[str, Any]]:
         }
         for k, model in enumerate(models)
     }
+
+
+_METRIC_LABELS = {"harrell_c": "Harrell's C", "uno_c": "Uno's C"}
+
+
+def concordance_figure(
+    scores: pd.DataFrame,
+    *,
+    per_repeat: pd.DataFrame | None = None,
+    oracle: Mapping[str, float] | None = None,
+    horizon_months: float = 60.0,
+) -> Figure:
+    """C-index of every model with its confidence interval.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        model, metric (``harrell_c``, ``uno_c``), estimate, lower, upper.
+    per_repeat : DataFrame, optional
+        model, metric, estimate of every repeat, drawn as small dots.
+    oracle : mapping of str to float, optional
+        By metric, C of the true risk: known only for simulated patients.
+    horizon_months : float
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(scores, ["model", "metric", "estimate", "lower", "upper"], "C-index")
+    models = list(dict.fromkeys(scores["model"]))
+    metrics = [m for m in _METRIC_LABELS if m in set(scores["metric"])]
+    markers = dict(zip(_METRIC_LABELS, ("o", "D"), strict=True))
+    with figure_style():
+        figure = new_figure(5.6, 1.15 + 0.42 * len(models))
+        axes = figure.subplots()
+        for k, metric in enumerate(metrics):
+            shift = (k - (len(metrics) - 1) / 2) * 0.34
+            label = _METRIC_LABELS[metric] + (f" at {horizon_months:g} months" if metric == "uno_c" else "")
+            rows = scores[scores["metric"] == metric].set_index("model").reindex(models)
+            at = np.arange(len(models)) + shift
+            if per_repeat is not None:
+                _draw_repeats(axes, per_repeat[per_repeat["metric"] == metric], models, shift)
+            reach = np.vstack([rows["estimate"] - rows["lower"], rows["upper"] - rows["estimate"]])
+            face = PALETTE[k] if k == 0 else "white"
+            axes.errorbar(
+                rows["estimate"], at, xerr=reach, fmt=markers[metric], color=PALETTE[k], mfc=face, ms=5,
+                lw=0, elinewidth=1.3, capsize=2.5, label=label,
+            )  # fmt: skip
+            if oracle and np.isfinite(oracle.get(metric, np.nan)):
+                axes.axvline(oracle[metric], color=PALETTE[k], lw=1.0, ls=_DASHES[1 + k],
+                             label=f"Oracle, {_METRIC_LABELS[metric]} {oracle[metric]:.3f}")  # fmt: skip
+        axes.axvline(0.5, color=GREY, lw=0.9)
+        axes.set(ylim=(len(models) - 0.45, -0.55), yticks=range(len(models)))
+        axes.set_yticklabels([model_label(model) for model in models])
+        axes.tick_params(left=False)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color="0.9", lw=0.6)
+        axes.set_xlabel("C-index (0.5: no better than chance)")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _draw_repeats(axes: Axes, rows: pd.DataFrame, models: Sequence[str], shift: float) -> None:
+    for i, model in enumerate(models):
+        values = rows.loc[rows["model"] == model, "estimate"]
+        axes.plot(values, np.full(len(values), i + shift + 0.13), ".", color="0.55", ms=3.5, mew=0)
 
 
 def auc_figure(table: pd.DataFrame) -> Figure:
@@ -76,11 +136,80 @@ def auc_figure(table: pd.DataFrame) -> Figure:
             )
         axes.axhline(0.5, color=GREY, lw=0.9)
         axes.set_xticks(sorted(set(table["time_months"])))
-        axes.set(ylim=(min(0.4, float(table["lower"].min())), 1.0))
+        axes.set(ylim=(min(0.4, float(table["lower"].min()) - 0.02), 1.0))
         axes.set_xlabel("Months")
         axes.set_ylabel("AUC (0.5: no better than chance)")
         figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def calibration_figure(
+    groups: pd.DataFrame,
+    *,
+    smooth: pd.DataFrame | None = None,
+    observed_expected: Mapping[float, tuple[float, float, float]] | None = None,
+    outcome: str = "progression-free survival",
+) -> Figure:
+    """Predicted probability against Kaplan-Meier by groups of patients, and a smooth curve.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        One row a horizon and group: time_months, predicted, observed, lower, upper. Horizons
+        stand side by side.
+    smooth : DataFrame, optional
+        time_months, predicted, observed, lower, upper of the smooth curve.
+    observed_expected : mapping, optional
+        By horizon: observed over expected events, with its limits.
+    outcome : str
+
+    Returns
+    -------
+    Figure
+    """
+    need_columns(groups, ["time_months", "predicted", "observed", "lower", "upper"], "calibration")
+    horizons = list(dict.fromkeys(groups["time_months"].astype(float)))
+    # The axes begin where the numbers begin: survival is mostly in the upper part.
+    lowest = float(np.nanmin(groups[["lower", "predicted"]].to_numpy(float)))
+    start = max(0.0, np.floor(lowest * 10) / 10)
+    step = 0.1 if start >= 0.5 else 0.2
+    ticks = [k * step for k in range(round(1 / step) + 1) if k * step >= start - 1e-9]
+    with figure_style():
+        figure = new_figure(3.2 * len(horizons) + 0.4, 4.2 if len(horizons) > 1 else 4.6)
+        panels = figure.subplots(1, len(horizons), squeeze=False, sharey=True)[0]
+        figure.set_layout_engine("constrained", wspace=0.08)  # the last tick beside the next panel's first
+        for axes, horizon in zip(panels, horizons, strict=True):
+            if smooth is not None:
+                _draw_smooth(axes, smooth[smooth["time_months"] == horizon])
+            _draw_groups(axes, groups[groups["time_months"] == horizon])
+            axes.plot([0, 1], [0, 1], color=GREY, lw=0.9, ls=(0, (4, 3)), label="Ideal")
+            axes.set(xlim=(start, 1.0), ylim=(start, 1.02), aspect="equal", adjustable="box")
+            axes.set(xticks=ticks, yticks=ticks)
+            ratio = (observed_expected or {}).get(horizon, (np.nan,))
+            known = np.isfinite(ratio).all()
+            words = "\nO/E {:.2f} ({:.2f} to {:.2f})".format(*ratio) if known else ""
+            axes.set_title(f"{horizon:g} months{words}")
+            axes.set_xlabel(f"Predicted {outcome}")
+        panels[0].set_ylabel(f"Observed {outcome}")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=len(labels) if len(horizons) > 1 else 1
+        )
+    return figure
+
+
+def _draw_smooth(axes: Axes, curve: pd.DataFrame) -> None:
+    axes.fill_between(curve["predicted"], curve["lower"], curve["upper"], color=PALETTE[1], alpha=0.15, lw=0)
+    axes.plot(curve["predicted"], curve["observed"], color=PALETTE[1], label="Smooth, 95% CI")
+
+
+def _draw_groups(axes: Axes, rows: pd.DataFrame) -> None:
+    y = rows["observed"]
+    reach = np.vstack([y - rows["lower"], rows["upper"] - y]).clip(min=0)
+    axes.errorbar(
+        rows["predicted"], y, yerr=reach, fmt="o", color=PALETTE[0], ms=5, capsize=2.5, elinewidth=1.2,
+        label="Groups, Kaplan-Meier, 95% CI",
+    )  # fmt: skip
 
 
 def decision_curve_figure(
@@ -117,122 +246,4 @@ def decision_curve_figure(
         axes.set_xlabel(f"Threshold probability of the event by {horizon_months:g} months (%)")
         axes.set_ylabel("Net benefit")
         figure.legend(loc="outside lower center", ncols=3)
-    return figure
-
-
-def effects_over_time_figure(
-    curves: Mapping[str, pd.DataFrame], p: Mapping[str, float], *, most: int = 8
-) -> Figure:
-    """Effect of each term over follow-up: flat where hazards are proportional.
-
-    Parameters
-    ----------
-    curves : mapping of str to DataFrame
-        By term: time_months, effect (log hazard ratio), lower, upper.
-    p : mapping of str to float
-        By term, of the score test.
-    most : int
-        Terms drawn, those with the smallest p.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    CohortError
-        No term.
-    """
-    if not curves:
-        raise CohortError("no terms to draw")
-    shown = sorted(sorted(curves, key=lambda term: p.get(term, 1.0))[:most], key=list(curves).index)
-    columns = min(4, len(shown))
-    rows = -(-len(shown) // columns)
-    with figure_style():
-        figure = new_figure(1.75 * columns + 0.3, 1.75 * rows + 0.2)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, term in zip(panels, shown, strict=False):
-            curve = curves[term]
-            need_columns(curve, ["time_months", "effect", "lower", "upper"], f"term {term}")
-            axes.fill_between(
-                curve["time_months"], curve["lower"], curve["upper"], color=PALETTE[0], alpha=0.18, lw=0
-            )
-            axes.plot(curve["time_months"], curve["effect"], color=PALETTE[0])
-            axes.axhline(0, color=GREY, lw=0.8)
-            axes.set_title(f"{column_label(term)}, {p_text(p.get(term, np.nan))}".rstrip(", "))
-        for axes in panels[len(shown) :]:
-            axes.set_axis_off()
-        figure.supxlabel("Months", fontsize=9)
-        figure.supylabel("Effect (log hazard ratio)", fontsize=9)
-    return figure
-
-
-def _class_of(parts: Sequence[str]) -> str:
-    """Feature class as it is written: first-order, GLCM, morphology."""
-    kind = parts[-2] if len(parts) > 3 else parts[1]
-    return {"firstorder": "first-order"}.get(kind, kind.upper() if kind.startswith(("gl", "ng")) else kind)
-
-
-def stability_figure(table: pd.DataFrame, *, minimum: float | None = None) -> Figure:
-    """Share of features whose intraclass correlation reaches a value, by class and sequence.
-
-    Parameters
-    ----------
-    table : DataFrame
-        feature (``sequence__image__class__Name``), icc.
-    minimum : float, optional
-        Below it features are not used.
-
-    Returns
-    -------
-    Figure
-    """
-    need_columns(table, ["feature", "icc"], "stability")
-    parts = [str(name).split("__") for name in table["feature"]]
-    known = table.assign(sequence=[part[0] for part in parts], kind=[_class_of(part) for part in parts])
-    known = known.dropna(subset=["icc"])
-    sequences, kinds = sorted(set(known["sequence"])), sorted(set(known["kind"]))
-    with figure_style():
-        figure = new_figure(2.4 * len(sequences) + 0.9, 0.9 + 0.3 * len(kinds))
-        panels = figure.subplots(1, len(sequences), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, sequence in zip(panels, sequences, strict=True):
-            for k, kind in enumerate(kinds):
-                values = known.loc[(known["sequence"] == sequence) & (known["kind"] == kind), "icc"]
-                if len(values):
-                    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
-                    axes.plot([low, high], [k, k], color=PALETTE[0], lw=1.4)
-                    axes.plot(middle, k, "o", color=PALETTE[0], ms=5)
-                    axes.plot(values, np.full(len(values), k + 0.22), "|", color="0.55", ms=3.5, mew=0.5)
-            if minimum is not None:
-                axes.axvline(minimum, color=PALETTE[1], lw=1.0, ls=(0, (4, 2)))
-            axes.set_title(sequence_label(sequence))
-            axes.set(xlim=(min(0.0, float(known["icc"].min())) - 0.03, 1.03), ylim=(len(kinds) - 0.4, -0.6))
-            axes.set_yticks(range(len(kinds)), kinds)
-        figure.supxlabel("Intraclass correlation (median; line: 10th to 90th percentile)", fontsize=9)
-    return figure
-
-
-def selection_figure(table: pd.DataFrame, *, most: int = 20) -> Figure:
-    """How often training folds chose each feature.
-
-    Parameters
-    ----------
-    table : DataFrame
-        feature, frequency (0 to 1), the most frequent first.
-    most : int
-
-    Returns
-    -------
-    Figure
-    """
-    need_columns(table, ["feature", "frequency"], "selection")
-    rows = table.head(most)
-    with figure_style():
-        figure = new_figure(6.4, 0.7 + 0.2 * len(rows))
-        axes = figure.subplots()
-        axes.barh(range(len(rows)), 100 * rows["frequency"], color=PALETTE[0], height=0.62)
-        axes.set_yticks(range(len(rows)), [column_label(name) for name in rows["feature"]])
-        axes.set(ylim=(len(rows) - 0.4, -0.6), xlim=(0, 100))
-        axes.tick_params(left=False)
-        axes.set_xlabel("Training folds that chose the feature (%)")
     return figure

@@ -86,7 +86,7 @@ def beeswarm_figure(shap: ShapValues, *, max_columns: int = 12) -> Figure:
         draw_beeswarm(shap, axes, max_columns=max_columns)
         bar = figure.colorbar(ScalarMappable(Normalize(0, 1), _colors()), ax=axes, aspect=25, pad=0.02)
         bar.set_ticks([0.0, 1.0], labels=["low", "high"])
-        bar.set_label("Value (grey diamond: missing, or no order)", labelpad=-14)
+        bar.set_label("Value", labelpad=-14)
         bar.outline.set_visible(False)
         if shap.simulated:
             mark_simulated(figure)

@@ -16,13 +16,16 @@ __all__ = [
     "baseline_table",
     "difference_table",
     "html_table",
+    "interval",
+    "number",
+    "p_value",
     "ratio_table",
     "score_table",
     "weight_table",
 ]
 
-_LEFT = ("Patient", "Level", "Variable")
-_NUMBER = r"^[−<>]?\s*\d[\d.,]*%?(?:\s*\(.*\))?$"
+_LEFT = ("Patient", "Level", "Variable", "Center", "Endpoint", "Group")
+_NUMBER = r"^[−<>]?\s*\d[\d.,]*%?(?:\s*\(.*\))?(?: †)?$"
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -30,14 +33,16 @@ def number(value: Any, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> number(-0.71649), number(12), number(float("nan")), number("T3")
-    ('−0.716', '12', '–', 'T3')
+    >>> number(-0.71649), number(-0.0001), number(12), number(float("nan")), number("T3")
+    ('−0.716', '0.000', '12', '–', 'T3')
     """
     if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)) or value is pd.NA:
         return "–"
     if isinstance(value, bool | np.bool_ | str):
         return str(value)
     text = f"{value:.{digits}f}" if isinstance(value, float | np.floating) else str(value)
+    if text.startswith("-") and not text.strip("-0."):
+        return text[1:]  # rounded to zero, which has no sign
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
@@ -78,11 +83,12 @@ def difference_table(differences: pd.DataFrame) -> pd.DataFrame:
         "Against": differences["reference"].map(model_label),
         "Measure": differences["metric"].map(names),
         "Difference (95% CI)": [interval(row) for _, row in differences.iterrows()],
-        "p": [_p(p) for p in differences["p"]],
+        "p": [p_value(p) for p in differences["p"]],
     })  # fmt: skip
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
+    """A p value for a column headed p; a dash if it is unknown."""
     return p_text(float(value)).removeprefix("p ").removeprefix("= ") or "–"
 
 
@@ -95,7 +101,7 @@ def ratio_table(ratios: pd.DataFrame) -> pd.DataFrame:
         "Hazard ratio (95% CI)": [
             interval(row, 2) if np.isfinite(row["lower"]) else "1 (reference)" for _, row in rows.iterrows()
         ],
-        "p": [_p(p) for p in rows["p"]],
+        "p": [p_value(p) for p in rows["p"]],
     })  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.config import portable_settings
 from radiomics_npc.nomogram.nomogram import Nomogram
+from radiomics_npc.nomogram.style import new_figure
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.html import report_html
 from radiomics_npc.report.montage import Panel, montage_figure
 from radiomics_npc.settings import StudySettings
-from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.estimation.log_rank import log_rank
 from radiomics_npc.survival.metrics.calibration import calibrate
 from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.groups import RiskGroups
@@ -63,6 +66,122 @@ def _differences() -> pd.DataFrame:
     )
 
 
+def _calibration(X: pd.DataFrame, y: Outcome, model: CoxModel) -> dict[str, pd.DataFrame]:
+    """Groups and a smooth curve at two horizons, of two models."""
+    where = [(name, months) for name in ("clinical_cox", "combined_cox") for months in (36.0, 60.0)]
+    groups, curves, table = [], [], []
+    for name, months in where:
+        here = {"model": name, "time_months": months, "simulated": True}
+        found = calibrate(y, model.predict_survival(X, [months])[:, 0], horizon_months=months)
+        groups.append(found.to_frame().assign(**here))
+        curve = pd.DataFrame({"predicted": [0.3, 0.6, 0.9], "observed": [0.35, 0.6, 0.88]})
+        curves.append(curve.assign(lower=curve["observed"] - 0.1, upper=curve["observed"] + 0.1, **here))
+        numbers = [("observed_expected", 1.02, 0.9, 1.1), ("calibration_intercept", np.nan, np.nan, np.nan),
+                   ("calibration_slope", 0.87, 0.6, 1.1), ("ici", 0.021, 0.01, 0.05),
+                   ("e50", 0.02, 0.008, 0.05), ("e90", 0.041, 0.02, 0.09)]  # fmt: skip
+        one = pd.DataFrame(numbers, columns=["metric", "estimate", "lower", "upper"])
+        table.append(one.assign(**here))
+    parts = {"table": table, "groups": groups, "curves": curves}
+    return {name: pd.concat(part, ignore_index=True) for name, part in parts.items()}
+
+
+def _group_tables() -> dict[str, pd.DataFrame]:
+    means = pd.DataFrame({
+        "group": ["low", "high"], "patients": [300, 386], "events": [60, 225], "until_months": 60.0,
+        "estimate": [52.0, 41.5], "lower": [50.0, 39.0], "upper": [54.0, 44.0],
+        "difference": [np.nan, -10.5], "difference_lower": [np.nan, -13.0],
+        "difference_upper": [np.nan, -8.0],
+        "p": [np.nan, 0.00001],
+    })  # fmt: skip
+    pairs = pd.DataFrame(
+        [("low", "high", 41.234, 1e-9, 3e-9)], columns=["first", "second", "chi_square", "p", "p_adjusted"]
+    )
+    return {"restricted_mean": means, "pairs": pairs}
+
+
+def _limits(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
+    """A table of estimates with limits around them."""
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(lower=table["estimate"] - 0.05, upper=table["estimate"] + 0.05)
+
+
+def _results() -> dict[str, Any]:
+    """What the fit of a study writes beyond the C-index, as read from its tables."""
+    models = ("clinical_cox", "combined_cox", "combined_forest")
+    accuracy = _limits(
+        [(m, t, k, 0.7 if k == "auc" else 0.15) for m in models for t in (36.0, 60.0)
+         for k in ("auc", "brier", "ipa")],
+        ["model", "time_months", "metric", "estimate"],
+    )  # fmt: skip
+    accuracy.loc[accuracy["metric"] == "ipa", ["estimate", "lower", "upper"]] = [-0.0731, np.nan, np.nan]
+    thresholds = np.linspace(0.05, 0.6, 12)
+    decisions = pd.concat([
+        pd.DataFrame({"model": name, "threshold": thresholds, "net_benefit": top * (1 - thresholds / 0.6)})
+        for name, top in (("combined_cox", 0.3), ("treat_all", 0.28), ("treat_none", 0.0))
+    ])  # fmt: skip
+    measures = ("nri", "nri_events", "nri_nonevents", "idi", "idi_events", "idi_nonevents")
+    changed = _limits(
+        [("combined_cox", "clinical_cox", m, 0.123) for m in measures],
+        ["model", "reference", "measure", "estimate"],
+    )
+    optimism = pd.DataFrame({
+        "metric": ["harrell_c", "slope"], "apparent": [0.74, 1.0], "training": [0.76, 1.0],
+        "test": [0.72, 0.83], "optimism": [0.04, 0.17], "corrected": [0.70, 0.83],
+        "lower": [0.65, np.nan], "upper": [0.75, np.nan], "resamples": 200, "model": "combined_cox",
+    })  # fmt: skip
+    plus = pd.DataFrame({
+        "metric": ["harrell_c"], "apparent": [0.74], "held_out": [0.68], "no_information": [0.5],
+        "overfitting": [0.25], "weight": [0.7], "corrected": [0.697], "lower": [0.64], "upper": [0.75],
+        "model": "combined_cox",
+    })  # fmt: skip
+    permuted = {"observed": 0.71, "p": 0.0099, "permutations": 100, "mean": 0.501, "sd": 0.04,
+                "percentile_95": 0.57, "patients": 686, "events": 285, "model": "combined_cox"}  # fmt: skip
+    curve = _limits([(20.0, np.nan), (100.0, 0.61), (300.0, 0.66)], ["training_patients", "estimate"])
+    sites = _limits(
+        [(m, "harrell_c", c, 40, 8 if c == "South" else 20, 0.66) for m in models[:2]
+         for c in ("North", "South", NASTY)],
+        ["model", "metric", "center", "patients", "events", "estimate"],
+    )  # fmt: skip
+    sites["pooled"] = sites["events"] >= 10
+    pooled = _limits([("combined_cox", "harrell_c", 2, 0.66)], ["model", "metric", "centers", "estimate"])
+    pooled = pooled.assign(predicted_lower=np.nan, predicted_upper=np.nan, i2=0.314)
+    incidence = pd.DataFrame({
+        "time_months": [36.0, 60.0], "incidence": [0.1034, 0.1392], "lower": [0.072, 0.101],
+        "upper": [0.141, 0.183], "patients": 686, "events": 80, "competing": 12,
+    })  # fmt: skip
+    features = [f"{s}__original__glcm__{k}" for s in ("t1", "ce_t1") for k in ("Contrast", "Idm", "Id")]
+    stable = pd.DataFrame({
+        "feature": features, "icc": [0.2, 0.8, 0.95, np.nan, 0.6, 0.97], "n": 30,
+        "category": ["poor", "moderate", "excellent", "", "poor", "excellent"],
+    })  # fmt: skip
+    zph = pd.DataFrame({"term": ["age", "GLOBAL"], "chisq": [4.2, 7.7], "df": [1, 3], "p": [0.0404, 0.053]})
+    months = np.linspace(3, 57, 9)
+    effect = pd.DataFrame({"time_months": months, "effect": 0.5 - months / 60, "term": "age"})
+    effect = effect.assign(lower=effect["effect"] - 0.4, upper=effect["effect"] + 0.4)
+    needed = pd.DataFrame({"model": ["combined_cox"], "parameters": [1240], "events": [285],
+                           "events_per_parameter": [285 / 1240]})  # fmt: skip
+    chosen = pd.DataFrame({"feature": features[:3], "frequency": [1.0, 0.4, 0.2]})
+    shap = pd.DataFrame({"column": ["age", features[0]], "mean_abs_shap": [0.3, 0.1], "share": [0.75, 0.25]})
+    stream = io.BytesIO()
+    new_figure(1, 1).savefig(stream, format="png")
+    return {
+        "accuracy": accuracy, "decision_curves": decisions, "reclassification": changed,
+        "appraisal_notes": [f"No AUC of clinical_boosted at 60 months: {NASTY}."],
+        "optimism": {"table": optimism, "plus": plus}, "permutation_test": pd.DataFrame([permuted]),
+        "learning_curve": curve.assign(model="combined_cox"), "centers": {"table": sites, "pooled": pooled},
+        "endpoints": {f"OS {NASTY}": incidence},
+        "complete_cases": pd.DataFrame({
+            "column": ["ebv_dna", "any column"], "missing": [12, 14], "events": [3, 4], "only_here": [12, 14],
+            "share": [0.017, 0.0204],
+        }),
+        "stability": {"table": stable, "minimum": 0.75, "patients": 30},
+        "proportional_hazards": {"combined_cox": zph}, "effects_over_time": {"combined_cox": effect},
+        "selection": {"combined_cox": chosen, "combined_forest": chosen},
+        "sample_size": {"table": needed, "warnings": {"combined_cox": [f"285 events are few {NASTY}"]}},
+        "shap": {"combined_boosted": {"table": shap, "figure": stream.getvalue()}},
+    }  # fmt: skip
+
+
 def _findings() -> pd.DataFrame:
     rows = [
         ("error", "007", "t2", "ROI-T2.nii", "mask is empty", "Draw it again."),
@@ -102,8 +221,6 @@ def page(whole_content: dict[str, Any]) -> str:
 @pytest.fixture(scope="session")
 def whole_content(gbsg, model, curves) -> dict[str, Any]:
     X, y = gbsg
-    found = calibrate(y, model.predict_survival(X, [60])[:, 0])
-    calibration = {"table": found.table, "observed_expected": (found.observed_expected, 0.9, 1.1)}
     nomogram = Nomogram.from_model(model, outcome="recurrence-free survival", simulated=True)
     slice_, mask = np.random.default_rng(0).random((40, 50)), np.zeros((40, 50), bool)
     mask[10:20, 20:35] = True
@@ -139,8 +256,8 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
                 "confidence": 0.95, "patients": 686, "events": 285,
             },
         },
-        "kaplan_meier": {"model": "combined_cox", "curves": curves[0], "p": curves[1]},
-        "calibration": {"clinical_cox": calibration, "combined_cox": calibration},
+        "kaplan_meier": {"model": "combined_cox", "curves": curves[0], "p": curves[1], **_group_tables()},
+        "calibration": _calibration(X, y, model), **_results(),
         "hazard_ratios": {"combined_cox": model.summary()},
         "notes": {"combined_cox": ["T: T0 read as T0+T1, too few patients or events"]},
         "rad_score": pd.DataFrame({

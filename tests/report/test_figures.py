@@ -8,15 +8,21 @@ import pandas as pd
 import pytest
 
 from radiomics_npc.errors import CohortError, ImageError
-from radiomics_npc.report.figures import (
+from radiomics_npc.report.drawing import draw_figures
+from radiomics_npc.report.figures import forest_figure, kaplan_meier_figure, p_text
+from radiomics_npc.report.model_figures import (
+    effects_over_time_figure,
+    learning_curve_figure,
+    selection_figure,
+    stability_figure,
+)
+from radiomics_npc.report.montage import Panel, montage_figure
+from radiomics_npc.report.performance_figures import (
+    auc_figure,
     calibration_figure,
     concordance_figure,
-    forest_figure,
-    kaplan_meier_figure,
-    p_text,
+    decision_curve_figure,
 )
-from radiomics_npc.report.html import draw_figures
-from radiomics_npc.report.montage import Panel, montage_figure
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 
 
@@ -62,12 +68,59 @@ def test_groups_are_told_apart_without_color(curves):
     )
 
 
-def test_calibration_shows_the_groups(content):
-    found = content["calibration"]["clinical_cox"]
-    figure = calibration_figure(found["table"], observed_expected=found["observed_expected"])
-    points = figure.axes[0].containers[0].lines[0].get_xydata()
-    np.testing.assert_allclose(points, found["table"][["predicted", "observed"]])
-    assert any(text.startswith("O/E") for text in _texts(figure))
+def test_calibration_shows_groups_and_smooth_curve_at_every_horizon(content):
+    part = {k: t[t["model"] == "clinical_cox"] for k, t in content["calibration"].items()}
+    figure = calibration_figure(
+        part["groups"], smooth=part["curves"], observed_expected={36.0: (1.02, 0.9, 1.1)}
+    )
+    assert len(figure.axes) == 2
+    for axes, months in zip(figure.axes, (36.0, 60.0), strict=True):
+        groups = part["groups"][part["groups"]["time_months"] == months]
+        points = axes.containers[0].lines[0].get_xydata()
+        np.testing.assert_allclose(points, groups[["predicted", "observed"]])
+        smooth = next(line for line in axes.lines if line.get_label() == "Smooth, 95% CI")
+        curve = part["curves"][part["curves"]["time_months"] == months]
+        np.testing.assert_allclose(smooth.get_xydata(), curve[["predicted", "observed"]])
+    assert "36 months\nO/E 1.02 (0.90 to 1.10)" in _texts(figure)
+    assert "60 months" in _texts(figure)  # O/E unknown: nothing is said
+
+
+def test_auc_decisions_and_learning_curve_draw_their_tables(content):
+    auc = content["accuracy"].query("metric == 'auc'").rename(columns={"estimate": "auc"})
+    figure = auc_figure(auc)
+    assert len(figure.axes[0].containers) == 3
+    assert "Combined, random survival forest" in _texts(figure)
+    lines = decision_curve_figure(content["decision_curves"]).axes[0].lines
+    assert [line.get_label() for line in lines] == ["Combined, Cox", "Treat all", "Treat none"]
+    np.testing.assert_allclose(lines[0].get_xdata()[[0, -1]], [5, 60])
+    curve = learning_curve_figure(content["learning_curve"]).axes[0].lines[0]
+    np.testing.assert_allclose(curve.get_xydata(), [(100, 0.61), (300, 0.66)])  # a failed size is no point
+
+
+def test_effects_selection_and_stability_draw_their_tables(content):
+    effect = content["effects_over_time"]["combined_cox"]
+    figure = effects_over_time_figure({"age": effect}, {"age": 0.0404})
+    assert "Age (years)\np = 0.040" in _texts(figure)
+    with pytest.raises(CohortError, match="no terms"):
+        effects_over_time_figure({}, {})
+    bars = selection_figure(content["selection"]["combined_cox"]).axes[0].patches
+    np.testing.assert_allclose([bar.get_width() for bar in bars], [100, 40, 20])
+    figure = stability_figure(content["stability"]["table"], minimum=0.75)
+    assert [axes.get_title() for axes in figure.axes] == ["CE-T1", "T1"]
+    assert all(axes.lines[-1].get_xdata()[0] == 0.75 for axes in figure.axes)
+
+
+def test_figures_of_simulated_patients_say_so_and_others_do_not(content):
+    drawn = draw_figures(content)
+    expected = {"c_index", "auc", "decision_curves", "calibration_clinical_cox", "calibration_combined_cox",
+                "effects_over_time_combined_cox", "selection_combined_cox", "stability", "learning_curve",
+                "kaplan_meier", "hazard_ratios_combined_cox"}  # fmt: skip
+    assert expected <= set(drawn)
+    assert {drawn[name].get_suptitle() for name in expected} == {"Simulated patients"}
+    content |= {"simulated": False}
+    assert {figure.get_suptitle() for name, figure in draw_figures(content).items() if name in expected} == {
+        ""
+    }
 
 
 def test_forest_names_every_level_and_ratio(model):
@@ -99,12 +152,21 @@ def test_missing_scores_of_a_failed_model_do_not_break_the_figure(content):
 
 
 def test_texts_do_not_overlap(content):
-    """In every figure, measured by the renderer; hidden tick labels do not count."""
+    """In every figure, measured by the renderer; labels of ticks hidden or off the axis do not count."""
     for name, figure in draw_figures(content).items():
         figure.canvas.draw()
+        beyond = {
+            label
+            for axes in figure.axes
+            for axis in (axes.xaxis, axes.yaxis)
+            for tick in axis.get_major_ticks()
+            if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+            for label in (tick.label1, tick.label2)
+        }
         shown = [
             t for t in figure.findobj(mpl.text.Text)
-            if t.get_text().strip() and t.get_visible() and figure.bbox.overlaps(t.get_window_extent())
+            if t.get_text().strip() and t.get_visible() and t not in beyond
+            and figure.bbox.overlaps(t.get_window_extent())
         ]  # fmt: skip
         boxes = [
             (t.get_text(), t.get_window_extent().padded(-0.5))
@@ -124,7 +186,7 @@ def test_matplotlib_is_left_as_it_was(content):
 
 def test_faulty_tables_are_named():
     with pytest.raises(CohortError, match="lacks observed, lower, upper"):
-        calibration_figure(pd.DataFrame({"predicted": [0.5]}))
+        calibration_figure(pd.DataFrame({"time_months": [60.0], "predicted": [0.5]}))
     with pytest.raises(CohortError, match="no groups"):
         kaplan_meier_figure({})
     with pytest.raises(ImageError, match="differ in shape"):

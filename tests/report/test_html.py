@@ -21,8 +21,10 @@ from radiomics_npc.report.tables import (
 )
 
 SECTIONS = [
-    "flow", "table_one", "findings", "montage", "features", "models", "kaplan_meier", "calibration",
-    "hazard_ratios", "rad_score", "nomogram", "limitations", "methods", "settings", "versions",
+    "flow", "complete_cases", "table_one", "findings", "montage", "features", "stability", "sample_size",
+    "models", "accuracy", "kaplan_meier", "calibration", "decision_curves", "reclassification", "optimism",
+    "permutation_test", "learning_curve", "centers", "hazard_ratios", "proportional_hazards", "rad_score",
+    "selection", "shap", "endpoints", "nomogram", "limitations", "methods", "settings", "versions",
 ]  # fmt: skip
 
 

@@ -8,7 +8,12 @@ import pytest
 
 from radiomics_npc.report.limitations import limitations
 from radiomics_npc.report.methods import methods_text
-from radiomics_npc.report.sections import markdown_html
+from radiomics_npc.report.pieces import markdown_html
+
+RESULTS = (
+    "accuracy", "decision_curves", "reclassification", "optimism", "permutation_test", "learning_curve",
+    "centers", "endpoints", "proportional_hazards", "effects_over_time", "shap", "sample_size", "selection",
+)  # fmt: skip
 
 
 def test_every_citation_has_a_reference_and_the_other_way_round(content):
@@ -32,13 +37,54 @@ def test_it_says_what_ran(content):
         assert words in text, words
 
 
+def test_every_table_of_the_fit_has_its_sentence(content):
+    text = methods_text(content)
+    for words in (
+        "inverse probability of censoring", "Austin", "net benefit at 60 months", "NRI and the IDI",
+        "200 bootstrap samples", ".632+", "100 permutations", "learning curve", "pooled by random effects",
+        "Schoenfeld", "Aalen and Johansen",
+        "Riley", "SHAP", "ICC(1,1)", "30 patients", "Holm", "restricted mean",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_settings_become_sentences(content):
+    content["settings"]["models"] |= {
+        "imputation": "iterative", "splines": {"age": 4}, "risk_groups": "maxstat",
+        "harmonize": {"by": "center", "protect": ["T"]},
+        "boosting": {"objective": "aft", "tune": "grid", "monotone": {"T": 1, "ebv_dna": -1}},
+    }  # fmt: skip
+    content["models"]["design"] |= {
+        "kind": "leave_center_out", "folds": 3, "repeats": 1, "fold_names": ["North", "South", "West"],
+    }  # fmt: skip
+    text = methods_text(content)
+    for words in (
+        "chained equations", "age (4 knots)", "largest log-rank statistic", "ComBat", "protecting T category",
+        "accelerated failure time", "depth, leaf weight", "rise with T category and fall with EBV-DNA",
+        "each of 3 centers (North, South and West)", "within centers only",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "between repeats" not in text
+    test_every_citation_has_a_reference_and_the_other_way_round(content)
+    content["models"]["design"] |= {"kind": "temporal_split", "folds": 1, "fold_names": ["from 2019"]}
+    content["settings"]["models"]["imputation"] = "complete_case"
+    text = methods_text(content)
+    assert "who came later (from 2019)" in text
+    assert "Only patients with all clinical values" in text
+
+
 def test_it_says_nothing_that_did_not_run(content):
     content["models"]["scores"] = content["models"]["scores"].query("model == 'clinical_cox'")
-    for part in ("features", "nomogram", "rad_score", "kaplan_meier", "calibration"):
+    for part in ("features", "nomogram", "rad_score", "kaplan_meier", "calibration", "stability", *RESULTS):
         content[part] = None
     content["simulated"] = False
     text = methods_text(content)
-    for words in ("PyRadiomics [", "XGBoost", "Rad-score", "nomogram", "simulated", "Kaplan-Meier", "oracle"):
+    for words in (
+        "PyRadiomics [", "XGBoost", "Rad-score", "nomogram", "simulated", "Kaplan-Meier", "oracle", "Brier",
+        "ICI", "Decision", "NRI", "Schoenfeld", "bootstrap", "ermutation",
+        "learning curve", "centers", "SHAP",
+        "Riley", "Aalen", "ComBat", "splines", "forest", "intraclass",
+    ):  # fmt: skip
         assert words not in text, words
 
 
@@ -59,6 +105,13 @@ def test_limitations_are_those_of_this_study(content):
     assert "simulated" in told
     assert "internal" in told
     assert "interpolates" in told
+    assert "sample size" in told
+    assert "not against a second contour" in told
+    content["models"]["design"]["kind"] = "leave_center_out"
+    content["settings"]["models"]["harmonize"] = {"by": "center"}
+    told = " ".join(limitations(content))
+    assert "internal-external" in told
+    assert "no harmonization" not in told
     content["simulated"], content["features"] = False, None
     content["flow"]["events"] = 40
     told = " ".join(limitations(content))

@@ -7,7 +7,8 @@ from lifelines.datasets import load_lung
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
-from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier, log_rank
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.estimation.log_rank import log_rank
 from radiomics_npc.survival.models.groups import RiskGroups
 
 

@@ -21,9 +21,8 @@ from scipy.stats import norm
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.estimation.baseline import step_function
-from radiomics_npc.survival.estimation.log_rank import LogRank, log_rank
 
-__all__ = ["KaplanMeier", "LogRank", "kaplan_meier", "log_rank"]
+__all__ = ["KaplanMeier", "kaplan_meier"]
 
 Floats = NDArray[np.float64]
 Interval = Literal["log-log", "log", "plain"]

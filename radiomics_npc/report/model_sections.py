@@ -1,0 +1,168 @@
+"""Sections on what is in the models."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from radiomics_npc.nomogram.labels import column_label, model_label
+from radiomics_npc.report.performance_tables import hazards_table
+from radiomics_npc.report.pieces import bullets, folded, paragraph, picture
+from radiomics_npc.report.tables import html_table, level_label, number, ratio_table, weight_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "hazard_ratios",
+    "nomogram",
+    "proportional_hazards",
+    "rad_score",
+    "sample_size",
+    "selection",
+    "shap",
+]
+
+Content = Mapping[str, Any]
+Drawn = Mapping[str, "Figure"]
+
+
+def sample_size(content: Content, drawn: Drawn) -> str:
+    """Events per candidate parameter of every Cox model, against what is needed."""
+    part = content["sample_size"]
+    made = ""
+    table = part["table"]
+    shown = pd.DataFrame({
+        "Model": table["model"].map(model_label),
+        "Candidate parameters": [f"{k}" for k in table["parameters"]],
+        "Events": [f"{k}" for k in table["events"]],
+        "Events per parameter": [number(v, 2 if v < 10 else 1) for v in table["events_per_parameter"]],
+    })  # fmt: skip
+    words = (
+        "Candidate parameters are all coefficients that were looked at before any selection; for radiomic "
+        "models all features."
+    )
+    made += html_table(shown) + paragraph(words, soft=True)
+    for model, lines in (part.get("warnings") or {}).items():
+        if lines:
+            made += f"<h3>{html.escape(model_label(model))}</h3>" + bullets(lines)
+    return made
+
+
+def _worded(note: str) -> str:
+    """A note that begins with a column, the column in words.
+
+    Examples
+    --------
+    >>> _worded("ebv_dna: 3 missing values read as negative")
+    'EBV-DNA: 3 missing values read as negative'
+    """
+    column, colon, rest = note.partition(": ")
+    return f"{column_label(column)}{colon}{rest}" if colon and "_" in column and " " not in column else note
+
+
+def hazard_ratios(content: Content, drawn: Drawn) -> str:
+    """Hazard ratios of the Cox models."""
+    made = ""
+    for model, table in content["hazard_ratios"].items():
+        label = model_label(model)
+        made += f"<h3>{html.escape(label)}</h3>"
+        made += bullets(_worded(str(note)) for note in (content.get("notes") or {}).get(model, ()))
+        if f"hazard_ratios_{model}" in drawn:
+            words = f"Hazard ratios of the model {label}, fitted to all analyzed patients."
+            made += picture(f"hazard_ratios_{model}", drawn[f"hazard_ratios_{model}"], words)
+        made += f"<details><summary>Table</summary>{html_table(ratio_table(table))}</details>"
+    return made
+
+
+def proportional_hazards(content: Content, drawn: Drawn) -> str:
+    """Test whether effects change over follow-up, and how they do."""
+    words = "A small p says that the effect of a term changes over follow-up; look at the curves first."
+    made = paragraph(words)
+    for model, table in content["proportional_hazards"].items():
+        label = model_label(model)
+        made += f"<h3>{html.escape(label)}</h3>" + html_table(hazards_table(table))
+        name = f"effects_over_time_{model}"
+        if name in drawn:
+            words = (
+                f"Effects of the model {label} over follow-up (scaled Schoenfeld residuals, smoothed), with "
+                "95% bands: flat where hazards are proportional."
+            )
+            made += picture(name, drawn[name], words)
+    return made
+
+
+def rad_score(content: Content, drawn: Drawn) -> str:
+    """The formula of the Rad-score."""
+    formula = content["rad_score"]
+    words = (
+        "<p>The Rad-score is the sum of each feature times its coefficient, and a constant. The column per "
+        "standard deviation tells which features weigh most.</p>"
+    )
+    return words + html_table(weight_table(formula), most=60)
+
+
+def selection(content: Content, drawn: Drawn) -> str:
+    """How often the training folds chose each feature."""
+    made = ""
+    for model, table in content["selection"].items():
+        label, name = model_label(model), f"selection_{model}"
+        if name in drawn:
+            words = (
+                f"Features of the model {label} by how many training folds chose them: what is chosen in few "
+                "is not to be called a finding."
+            )
+            made += picture(name, drawn[name], words)
+        shown = pd.DataFrame({
+            "Feature": table["feature"].map(column_label),
+            "Training folds": [f"{100 * value:.0f}%" for value in table["frequency"]],
+        })  # fmt: skip
+        made += folded(
+            f"{label}: {len(table)} features were chosen at least once", html_table(shown, most=60)
+        )
+    return made
+
+
+def shap(content: Content, drawn: Drawn) -> str:
+    """What moves the risk in the boosted models."""
+    made = ""
+    for model, part in content["shap"].items():
+        label = model_label(model)
+        made += f"<h3>{html.escape(label)}</h3>"
+        if part.get("figure") is not None:
+            words = (
+                f"SHAP values of the model {label}, fitted to all analyzed patients: one dot a patient, to "
+                "the right a higher risk, lighter a higher value of the column; grey diamonds are missing "
+                "values or categories without an order."
+            )
+            made += picture(f"shap_{model}", part["figure"], words)
+        table = part["table"]
+        shown = pd.DataFrame({
+            "Column": table["column"].map(column_label),
+            "Mean absolute SHAP value": [number(float(v)) for v in table["mean_abs_shap"]],
+            "Share": [f"{100 * v:.1f}%" for v in table["share"]],
+        })  # fmt: skip
+        made += folded("Table", html_table(shown, most=60))
+    return made
+
+
+def nomogram(content: Content, drawn: Drawn) -> str:
+    """The nomogram and its points."""
+    part = content["nomogram"]
+    words = f"Nomogram of the model {model_label(part.get('model', ''))}, fitted to all analyzed patients."
+    figure = part.get("figure")
+    made = picture("nomogram", figure, words) if figure is not None else ""
+    if part.get("link"):
+        link = html.escape(str(part["link"]))
+        made += f'<p><a href="{link}">Interactive nomogram</a> (a file beside this one)</p>'
+    points = part.get("points")
+    if points is not None:
+        shown = points[["label", "value", "points"]].rename(columns=lambda c: str(c).capitalize())
+        shown["Label"] = shown["Label"].where(~shown["Label"].duplicated(), "")
+        shown["Value"] = [level_label(v) if isinstance(v, str) else f"{v:.6g}" for v in shown["Value"]]
+        shown["Points"] = [f"{p:.1f}" for p in shown["Points"]]
+        made += f"<details><summary>Points</summary>{html_table(shown)}</details>"
+    return made

@@ -1,0 +1,88 @@
+"""Sections on optimism, chance, more patients, and other centers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from radiomics_npc.nomogram.labels import model_label
+from radiomics_npc.report.figures import p_text
+from radiomics_npc.report.performance_tables import center_table, optimism_table, plus_table, pooled_table
+from radiomics_npc.report.pieces import folded, paragraph, picture
+from radiomics_npc.report.tables import html_table, number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["centers", "learning_curve", "optimism", "permutation_test"]
+
+Content = Mapping[str, Any]
+Drawn = Mapping[str, "Figure"]
+
+
+def _of(table: pd.DataFrame) -> str:
+    """Which model a table is about."""
+    return f"Model: {model_label(str(table['model'].iloc[0]))}. " if "model" in table else ""
+
+
+def optimism(content: Content, drawn: Drawn) -> str:
+    """Scores corrected by the bootstrap."""
+    part = content["optimism"]
+    table, plus = part["table"], part.get("plus")
+    words = (
+        f"{_of(table)}The model was made anew in {table['resamples'].max():g} bootstrap samples. Optimism is "
+        "how much better it does on the sample than on all patients; it is taken off the apparent score."
+    )
+    made = paragraph(words) + html_table(optimism_table(table))
+    slope = table.loc[table["metric"] == "slope", "corrected"]
+    if slope.notna().any():
+        words = (
+            f"Corrected slope {number(float(slope.iloc[0]), 2)}: what log hazards should be multiplied with."
+        )
+        made += paragraph(words, soft=True)
+    if plus is not None and len(plus):
+        made += folded("The .632+ estimates", html_table(plus_table(plus)), opened=True)
+    return made
+
+
+def permutation_test(content: Content, drawn: Drawn) -> str:
+    """Whether chance alone could have given this C."""
+    table = content["permutation_test"]
+    row = table.iloc[0]
+    return paragraph(
+        f"{_of(table)}Harrell's C {number(float(row['observed']))} in cross-validation, against a mean of "
+        f"{number(float(row['mean']))} (95th percentile {number(float(row['percentile_95']))}) over "
+        f"{row['permutations']:g} permutations of the outcomes, each with the whole cross-validation anew: "
+        f"{p_text(float(row['p'])) or 'p unknown'}."
+    )
+
+
+def learning_curve(content: Content, drawn: Drawn) -> str:
+    """C by the number of training patients."""
+    if "learning_curve" not in drawn:
+        return paragraph(f"{_of(content['learning_curve'])}Too few sizes could be fitted for a curve.")
+    words = (
+        f"{_of(content['learning_curve'])}Harrell's C by the number of training patients, with a 95% band. A "
+        "curve that still rises says that more patients would help."
+    )
+    return picture("learning_curve", drawn["learning_curve"], words)
+
+
+def centers(content: Content, drawn: Drawn) -> str:
+    """C of every center left out, and pooled."""
+    part = content["centers"]
+    table, pooled = part["table"], part.get("pooled")
+    made = paragraph("Each center was held out in turn while the others trained. Harrell's C:")
+    made += html_table(center_table(table))
+    if "pooled" in table and not table["pooled"].all():
+        made += paragraph("†: not pooled, too few events or no spread.", soft=True)
+    if pooled is not None and len(pooled):
+        made += "<h3>Pooled over centers</h3>" + html_table(pooled_table(pooled))
+        words = (
+            "Random effects on the logit scale (Hartung-Knapp interval). New center: where the C of a center "
+            "that is not yet known is expected. I²: share of the variance that is between centers."
+        )
+        made += paragraph(words, soft=True)
+    return made
