@@ -12,7 +12,9 @@ from statsmodels.duration.hazard_regression import PHReg
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import encode_terms, merge_levels
+from radiomics_npc.survival.estimation.partial_likelihood import maximize_partial_likelihood
 from radiomics_npc.survival.metrics.concordance import harrell_c
+from radiomics_npc.survival.metrics.weak_calibration import weak_calibration
 from radiomics_npc.survival.models.cox import CoxModel
 
 
@@ -584,3 +586,13 @@ def test_everything_together_in_json_and_clone(gbsg):
     assert "center" not in again.columns_
     refitted = CoxModel(**again.get_params()).fit(X, gbsg[1])
     pd.testing.assert_series_equal(refitted.coef_, fitted.coef_)
+
+
+def test_nobody_at_risk_beside_the_only_event():
+    y = Outcome([10.0, 10, 10, 70], [0, 0, 0, 1])
+    for matrix in (np.array([[1.0], [3], [2], [5]]), np.array([[1.0, 0], [3, 1], [2, 1], [5, 0]])):
+        with pytest.raises(CohortError, match="do not vary among those at risk"):
+            maximize_partial_likelihood(matrix, y)
+    found = weak_calibration(y, [0.8, 0.6, 0.7, 0.5], horizon_months=60)
+    assert np.isnan(found.slope)
+    assert any("no calibration slope" in note for note in found.notes)

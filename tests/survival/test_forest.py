@@ -150,6 +150,13 @@ def test_few_patients_ties_and_time_zero():
         ForestModel(min_samples_leaf=0).fit(X, y)
 
 
+def test_events_at_one_time_are_refused():
+    X = pd.DataFrame({"a": np.arange(30.0)})
+    y = Outcome(np.full(30, 60.0), np.arange(30) % 2, X.index)
+    with pytest.raises(CohortError, match="at one time"):
+        ForestModel(n_trees=20).fit(X, y)
+
+
 def test_a_forest_is_not_saved(fitted, tmp_path):
     with pytest.raises(ModelFileError, match="for comparison and cannot be saved"):
         fitted.to_dict()

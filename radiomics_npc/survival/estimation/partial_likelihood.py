@@ -19,7 +19,9 @@ __all__ = ["PartialLikelihood", "maximize_partial_likelihood", "sandwich_covaria
 
 Floats = NDArray[np.float64]
 _LARGEST_COEFFICIENT = 15.0  # log hazard ratio for one SD beyond which a fit has run away
-_SMALLEST_EIGENVALUE = 1e-11  # of the information, relative to the largest: below, columns are collinear
+# Of the information, relative to the largest, or to 1 (the columns have a standard deviation of 1): columns
+# are collinear, or do not vary among those at risk, where it is no larger.
+_SMALLEST_EIGENVALUE = 1e-11
 _STEP = 1e-9  # Newton's method squares the error, so the step after one this small changes nothing
 _REMEDY = "Merge sparse levels, drop a column that follows from others, or give a penalizer."
 
@@ -132,8 +134,11 @@ def _eigen(sums: list[RiskSums], ridge: float) -> tuple[Floats, Floats]:
     """Eigenvalues and vectors of the information, which must be well above 0."""
     information = np.sum([part.information() for part in sums], axis=0)
     values, vectors = np.linalg.eigh(information + ridge * np.eye(len(information)))
-    if values[0] < _SMALLEST_EIGENVALUE * values[-1]:
-        raise CohortError("the Cox fit did not converge: columns follow from one another", _REMEDY)
+    if not values[0] > _SMALLEST_EIGENVALUE * max(values[-1], 1.0):
+        raise CohortError(
+            "the Cox fit did not converge: columns follow from one another, or do not vary among those at risk",
+            _REMEDY,
+        )
     return values, vectors
 
 

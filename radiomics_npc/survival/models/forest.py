@@ -106,7 +106,7 @@ class ForestModel(TreeModel):
         Raises
         ------
         CohortError
-            Fewer than 2 events, text columns, or other patients in X than in y.
+            Fewer than 2 events or event times, text columns, or other patients in X than in y.
         ConfigError
             A number below 1, or so few trees that a patient is in the bag of all of them.
         """
@@ -140,6 +140,8 @@ class ForestModel(TreeModel):
         # A censored patient is at risk at the same events if censored at the last of them: trees
         # then keep their curves at event times alone.
         events = np.unique(y.time_months[y.event])
+        if len(events) < 2:
+            raise CohortError("all events happen at one time: a forest has no curve to grow")
         before = np.searchsorted(events, y.time_months, side="right")
         coarse = replace(y, time_months=np.append(0.0, events)[before])
         with warnings.catch_warnings():
