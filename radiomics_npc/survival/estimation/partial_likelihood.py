@@ -135,10 +135,8 @@ def _eigen(sums: list[RiskSums], ridge: float) -> tuple[Floats, Floats]:
     information = np.sum([part.information() for part in sums], axis=0)
     values, vectors = np.linalg.eigh(information + ridge * np.eye(len(information)))
     if not values[0] > _SMALLEST_EIGENVALUE * max(values[-1], 1.0):
-        raise CohortError(
-            "the Cox fit did not converge: columns follow from one another, or do not vary among those at risk",
-            _REMEDY,
-        )
+        why = "columns follow from one another, or do not vary among those at risk"
+        raise CohortError(f"the Cox fit did not converge: {why}", _REMEDY)
     return values, vectors
 
 
