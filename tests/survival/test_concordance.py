@@ -242,3 +242,10 @@ def test_what_is_refused():
     with pytest.raises(HorizonError):
         uno_c(y, [1.0, 2.0], tau=0)
     assert np.isnan(harrell_c(Outcome([1, 2], [0, 0]), [1, 2]).estimate)
+
+
+def test_a_missing_stratum_is_refused():
+    y = Outcome([1, 2, 3, 4], [1, 1, 1, 1])
+    for score in (harrell_c, uno_c):
+        with pytest.raises(CohortError, match="the stratum of 2 patients is missing"):
+            score(y, [4, 3, 2, 1], strata=["a", "a", None, None])

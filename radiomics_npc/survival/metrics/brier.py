@@ -38,7 +38,9 @@ class BrierScore:
     null_brier : array of float, shape (t,)
         Of the null model, the Kaplan-Meier estimate of these patients.
     ibs : array of float, shape (t,)
-        Integrated Brier score from 0 to each horizon over the horizons given.
+        Integrated Brier score from 0 to each horizon, of the step function that the horizons
+        given make, which is 0 before the first (as in R): with a few of them it is far too small,
+        so take :func:`integrated_brier` on a fine grid.
     influence : array of float, shape (n, t)
         Influence function of each patient; for two models on the same patients, the SE
         of the difference is ``std(first - second, ddof=1) / sqrt(n)``.

@@ -105,7 +105,7 @@ def harrell_c(y: Outcome, risk: ArrayLike, *, strata: ArrayLike | None = None) -
     Raises
     ------
     CohortError
-        A risk is missing, or the lengths differ.
+        A risk or a stratum is missing, or the lengths differ.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def uno_c(
     Raises
     ------
     CohortError
-        A risk is missing, or the lengths differ.
+        A risk or a stratum is missing, or the lengths differ.
     HorizonError
         tau is not positive.
 
@@ -206,6 +206,8 @@ def _concordance(
     groups = None if strata is None else pd.factorize(np.asarray(strata))[0]
     if groups is not None and groups.shape != score.shape:
         raise CohortError(f"{len(y)} patients but strata of shape {groups.shape}")
+    if groups is not None and (groups < 0).any():
+        raise CohortError(f"the stratum of {int((groups < 0).sum())} patients is missing")
     case_weight = np.where(y.event & (y.time_months <= last), weight, 0.0)
     concordant, comparable = pair_sums(y, score, case_weight, groups)
     # Both are summed over the patients with the event, in one order: a perfect model has exactly 1.
