@@ -30,8 +30,9 @@ from radiomics_npc.survival.estimation.competing_risks import cumulative_inciden
 from radiomics_npc.survival.models.model_file import save_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
+from radiomics_npc.survival.models.sample_size import sample_size_warnings
 from radiomics_npc.survival.models.shap_values import shap_values
-from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.models.standard import candidate_parameters, standard_model
 from radiomics_npc.survival.preprocessing.imputation import complete_cases
 from radiomics_npc.survival.validation.appraisal import appraise
 from radiomics_npc.survival.validation.centers import center_scores
@@ -88,6 +89,7 @@ class Fitting:
         if found is not None:
             return found
         self.run.forget_fit()
+        self._size_up()
         # First, since a model that cannot be fitted to all patients is known in seconds.
         with single_threaded():
             models = {name: model.fit(self.data.X, self.data.y) for name, model in self._models().items()}
@@ -153,6 +155,15 @@ class Fitting:
         parts = [self.run.tables / name for name in names]
         parts += [self.run.models / name / "model.json" for name in self.wanted.fit if _is_saved(name)]
         return CrossValidation.read(self.run.tables, self.data.y) if all(p.exists() for p in parts) else None
+
+    def _size_up(self) -> None:
+        """Say before anything is fitted whether the cohort is large enough (Riley et al.)."""
+        counts = candidate_parameters(self.data.X, self.wanted.clinical, self.wanted.splines)
+        # Trees look at the same columns, but are not counted in coefficients.
+        name = f"{self._shown.partition('_')[0]}_cox"
+        if counts[name]:
+            for line in sample_size_warnings(self.data.y, counts[name], horizon_months=self.horizon_months):
+                self.run.log(f"{name}: {line}")
 
     # -- models ------------------------------------------------------------------------------
 

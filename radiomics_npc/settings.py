@@ -183,6 +183,7 @@ class ModelSettings(_Settings):
 
     fit: list[ModelName] = Field(default_factory=lambda: list(STANDARD_MODELS))
     clinical: list[str] = Field(default_factory=lambda: ["T", "N", "ebv_dna"])
+    endpoint: str | None = None
     imputation: Literal["simple", "iterative", "complete_case"] = "simple"
     min_category: int = Field(default=10, ge=1)
     splines: dict[str, int] = Field(default_factory=dict)
@@ -249,6 +250,13 @@ class StudySettings(_Settings):
     def _consistent(self) -> StudySettings:
         if self.models is not None and self.cohort.outcome is None:
             raise ValueError("models need cohort.outcome (or set models: null to extract only)")
+        if self.models is not None and self.models.endpoint is not None:
+            known = list(self.cohort.outcome.endpoints) if self.cohort.outcome is not None else []
+            if self.models.endpoint not in known:
+                raise ValueError(
+                    f"models.endpoint {self.models.endpoint} is not among cohort.outcome.endpoints"
+                    f" ({', '.join(known) or 'there are none'})"
+                )
         if self.nomogram is not None and self.models is None:
             raise ValueError("nomogram needs models (set nomogram: null)")
         if self.nomogram is not None and self.models is not None:

@@ -6,6 +6,7 @@ settings, models by the hash of their design matrix and settings.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,14 @@ class Study:
         return read_cohort(self.settings.cohort)
 
     @property
+    def _modelled(self) -> Cohort:
+        """The cohort with the endpoint that is modelled as its outcome."""
+        endpoint = None if self.settings.models is None else self.settings.models.endpoint
+        if endpoint is None:
+            return self.cohort
+        return replace(self.cohort, outcome=self.cohort.outcomes[endpoint])
+
+    @property
     def failures(self) -> pd.DataFrame:
         """Patients whose work failed so far."""
         path = self.run_folder / "failures.csv"
@@ -175,7 +184,7 @@ class Study:
         if self._validation is None:
             features, repeats = self.extract(), self.perturb()
             with self._run.stage("fit"):
-                fitting = Fitting(self.settings, self.cohort, features, repeats, self._run)
+                fitting = Fitting(self.settings, self._modelled, features, repeats, self._run)
                 self._validation = fitting.fit()
         return self._validation
 
@@ -208,7 +217,7 @@ class Study:
         features = self.extract()
         require_same_extraction(model, features)
         clinical = model.table_columns if isinstance(model, PrognosticModel) else model.columns_
-        data = design_matrix(self.cohort, features, clinical=clinical)
+        data = design_matrix(self._modelled, features, clinical=clinical)
         with self._run.stage("validate"):
             result = validate_model(model, data.X, data.y, resamples=200, random_state=self.settings.seed)
             write_table(self.run_folder / "tables" / f"validation_{folder.name}.csv", result.to_frame())

@@ -89,3 +89,10 @@ def test_unreadable_files_say_so_without_their_folder(tmp_path, text, words):
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(ConfigError, match="does not exist"):
         read_settings(tmp_path / "other.yaml")
+
+
+def test_an_endpoint_to_model_must_be_one_of_the_outcome(tmp_path):
+    content = yaml.safe_load((ROOT / "configs" / "examples" / "radcure_npc.yaml").read_text(encoding="utf-8"))
+    content["models"]["endpoint"] = "PFS2"
+    with pytest.raises(ConfigError, match=r"PFS2 is not among cohort.outcome.endpoints \(OS, LRFS, DMFS\)"):
+        read_settings(content, base=tmp_path)

@@ -36,9 +36,11 @@ def _glance(content: Mapping[str, Any]) -> list[tuple[str, str]]:
             )
         )
     if models:
+        # The model that is shown, named beforehand: the best of several would be too good to be true.
         scores = models["scores"].query("metric == 'harrell_c'").dropna(subset=["estimate"])
-        for row in scores.nlargest(1, "estimate").itertuples():
-            words = f"best Harrell's C ({row.lower:.2f} to {row.upper:.2f}): {model_label(row.model)}"
+        wanted = scores[scores["model"] == models["shown"]] if models.get("shown") else scores.tail(1)
+        for row in wanted.itertuples():
+            words = f"Harrell's C ({row.lower:.2f} to {row.upper:.2f}): {model_label(row.model)}"
             found.append((f"{row.estimate:.2f}", words))
         if models.get("oracle"):
             found.append(
@@ -97,7 +99,8 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             number (int), sequences (list), preset, normalize (str), morphology (bool),
             failures (DataFrame: patient_id, sequence, message, remedy), settings (dict or YAML).
         ``models`` : dict
-            scores, differences, per_repeat, failures (DataFrame), notes, design: those of
+            shown (str: the model of the nomogram), scores, differences, per_repeat, failures
+            (DataFrame), notes, design: those of
             :class:`radiomics_npc.survival.validation.cross_validation.CrossValidation`; oracle (dict: C of
             the true risk by metric).
         ``appraisal_notes`` : list of str
@@ -141,6 +144,9 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             By model: sentences on merged categories, imputation, fallbacks.
         ``rad_score`` : DataFrame
             feature, coefficient, and weight (for one standard deviation).
+        ``contour_uncertainty`` : DataFrame
+            model, patients, perturbations, horizon_months, median_width, upper_quartile_width,
+            largest_width, share_changing_group.
         ``nomogram`` : dict
             model (str), horizons_months (list), figure (Figure or SVG), points (DataFrame of
             ``Nomogram.points_table``), link (str, relative).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from radiomics_npc.survival.estimation.log_rank import log_rank, pairwise_log_ra
 from radiomics_npc.survival.estimation.restricted_mean import restricted_mean_difference
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.sample_size import sample_size_warnings
+from radiomics_npc.survival.models.standard import candidate_parameters
 from radiomics_npc.survival.selection.signature import RAD_SCORE
 from radiomics_npc.survival.validation.cross_validated import (
     FAILURES,
@@ -28,7 +28,7 @@ from radiomics_npc.survival.validation.cross_validated import (
     score_predictions,
 )
 
-__all__ = ["candidate_parameters", "has_modelling", "load_models", "read_modelling", "read_optional"]
+__all__ = ["has_modelling", "load_models", "read_modelling", "read_optional"]
 
 Content = dict[str, Any]
 _NEEDED = ("cross_validation.json", "predictions.parquet", "outcome.csv", "excluded.csv")
@@ -78,8 +78,9 @@ def read_modelling(folder: Path, settings: Content, *, simulated: bool) -> Conte
     """
     tables = folder / "tables"
     y = Outcome.from_frame(read_table(tables / "outcome.csv").set_index("patient_id"))
-    y = replace(y, name=settings["cohort"]["outcome"]["name"], simulated=simulated)
+    y = replace(y, simulated=simulated)
     result = _cross_validation(tables, y)
+    y = replace(y, name=result.design.get("outcome") or settings["cohort"]["outcome"]["name"])
     horizon = float(result.design["horizon_months"])
     excluded = read_table(tables / "excluded.csv").groupby("reason", sort=False).size()
     names = list(settings["models"]["fit"])
@@ -95,7 +96,8 @@ def read_modelling(folder: Path, settings: Content, *, simulated: bool) -> Conte
             "observed": float(kaplan_meier(y).at([horizon])["survival"].iloc[0]),
         },
         "models": {
-            "scores": result.scores, "differences": result.differences, "per_repeat": result.per_repeat,
+            "shown": shown, "scores": result.scores, "differences": result.differences,
+            "per_repeat": result.per_repeat,
             "failures": result.failures, "notes": result.notes, "design": result.design,
             "oracle": _oracle(tables),
         },
@@ -131,6 +133,7 @@ def _tables(tables: Path, settings: Content) -> Content:
     """Parts that are tables of one name."""
     names = ("accuracy", "decision_curves", "reclassification", "permutation_test", "learning_curve")
     content: Content = {name: read_optional(tables / f"{name}.csv") for name in names}
+    content["contour_uncertainty"] = read_optional(tables / "contour_uncertainty_summary.csv")
     loss = read_optional(tables / "complete_cases.csv")
     if loss is not None and "column" in loss:
         content["complete_cases"] = loss
@@ -237,38 +240,6 @@ def _restricted_means(y: Outcome, group: pd.Series, until_months: float) -> pd.D
             }  # fmt: skip
             rows.append(row | (of_first if name == first else gap))
     return pd.DataFrame(rows)
-
-
-def candidate_parameters(X: pd.DataFrame, clinical: list[str], splines: Mapping[str, int]) -> dict[str, int]:
-    """Coefficients that Cox models look at before any selection.
-
-    Parameters
-    ----------
-    X : DataFrame
-        Design matrix: a factor counts its levels but one, a number itself or its knots but one.
-    clinical : list of str
-    splines : mapping of str to int
-        Knots by column.
-
-    Returns
-    -------
-    dict of str to int
-        By model.
-
-    Examples
-    --------
-    >>> X = pd.DataFrame({"T": pd.Categorical(["T1", "T2", "T3"]), "age": [40.0, 50.0, 60.0],
-    ...                   "t1__original__glcm__Contrast": [1.0, 2.0, 3.0]})
-    >>> candidate_parameters(X, ["T", "age"], {"age": 4})
-    {'clinical_cox': 5, 'radiomics_cox': 1, 'combined_cox': 6}
-    """
-    own = 0
-    for name in clinical:
-        if name in X.columns:
-            numeric = pd.api.types.is_numeric_dtype(X[name])
-            own += splines.get(name, 2) - 1 if numeric else max(0, X[name].nunique() - 1)
-    features = sum("__" in str(name) for name in X.columns)
-    return {"clinical_cox": own, "radiomics_cox": features, "combined_cox": own + features}
 
 
 def _sample_size(tables: Path, settings: Content, result: CrossValidation, y: Outcome) -> Content | None:

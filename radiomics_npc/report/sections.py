@@ -58,6 +58,7 @@ _RESULTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "rad_score": ("Rad-score", model_sections.rad_score),
     "selection": ("Selected features", model_sections.selection),
     "shap": ("SHAP", model_sections.shap),
+    "contour_uncertainty": ("Predictions under other contours", validation_sections.contours),
     "endpoints": ("Further endpoints", cohort_sections.endpoints),
     "nomogram": ("Nomogram", model_sections.nomogram),
 }

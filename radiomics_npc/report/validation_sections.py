@@ -1,10 +1,11 @@
-"""Sections on optimism, chance, more patients, and other centers."""
+"""Sections on optimism, chance, more patients, other centers and other contours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from radiomics_npc.nomogram.labels import model_label
@@ -16,7 +17,7 @@ from radiomics_npc.report.tables import html_table, number
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["centers", "learning_curve", "optimism", "permutation_test"]
+__all__ = ["centers", "contours", "learning_curve", "optimism", "permutation_test"]
 
 Content = Mapping[str, Any]
 Drawn = Mapping[str, "Figure"]
@@ -68,6 +69,22 @@ def learning_curve(content: Content, drawn: Drawn) -> str:
         "curve that still rises says that more patients would help."
     )
     return picture("learning_curve", drawn["learning_curve"], words)
+
+
+def contours(content: Content, drawn: Drawn) -> str:
+    """How far a prediction moves when the contour moves."""
+    table = content["contour_uncertainty"]
+    row = table.iloc[0]
+    words = (
+        f"{_of(table)}Images and contours of {row['patients']:g} patients were changed in "
+        f"{row['perturbations']:g} ways, as another reader or scan might. The predicted probability at "
+        f"{row['horizon_months']:g} months moved by {100 * row['median_width']:.1f} percentage points "
+        f"(median width of the range that holds 90% of a patient's predictions; upper quartile "
+        f"{100 * row['upper_quartile_width']:.1f}, largest {100 * row['largest_width']:.1f})"
+    )
+    if np.isfinite(row["share_changing_group"]):
+        words += f", and {100 * row['share_changing_group']:.0f}% of the patients changed their risk group"
+    return paragraph(f"{words}. This comes on top of the confidence interval of a prediction.")
 
 
 def centers(content: Content, drawn: Drawn) -> str:

@@ -168,6 +168,11 @@ def _results() -> dict[str, Any]:
         "accuracy": accuracy, "decision_curves": decisions, "reclassification": changed,
         "appraisal_notes": [f"No AUC of clinical_boosted at 60 months: {NASTY}."],
         "optimism": {"table": optimism, "plus": plus}, "permutation_test": pd.DataFrame([permuted]),
+        "contour_uncertainty": pd.DataFrame([{
+            "model": "combined_cox", "horizon_months": 60.0, "patients": 30, "perturbations": 8,
+            "median_width": 0.0421, "upper_quartile_width": 0.09, "largest_width": 0.2163,
+            "share_changing_group": 0.2,
+        }]),
         "learning_curve": curve.assign(model="combined_cox"), "centers": {"table": sites, "pooled": pooled},
         "endpoints": {f"OS {NASTY}": incidence},
         "complete_cases": pd.DataFrame({

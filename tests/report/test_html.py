@@ -24,7 +24,8 @@ SECTIONS = [
     "flow", "complete_cases", "table_one", "findings", "montage", "features", "stability", "sample_size",
     "models", "accuracy", "kaplan_meier", "calibration", "decision_curves", "reclassification", "optimism",
     "permutation_test", "learning_curve", "centers", "hazard_ratios", "proportional_hazards", "rad_score",
-    "selection", "shap", "endpoints", "nomogram", "limitations", "methods", "settings", "versions",
+    "selection", "shap", "contour_uncertainty", "endpoints", "nomogram", "limitations", "methods", "settings",
+    "versions",
 ]  # fmt: skip
 
 

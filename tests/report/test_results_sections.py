@@ -24,7 +24,8 @@ from radiomics_npc.report.sections import sections_of
 RESULTS = [
     "complete_cases", "stability", "sample_size", "accuracy", "kaplan_meier", "calibration",
     "decision_curves", "reclassification", "optimism", "permutation_test", "learning_curve", "centers",
-    "hazard_ratios", "proportional_hazards", "rad_score", "selection", "shap", "endpoints", "models",
+    "hazard_ratios", "proportional_hazards", "rad_score", "selection", "shap", "contour_uncertainty",
+    "endpoints", "models",
 ]  # fmt: skip
 
 
@@ -45,6 +46,10 @@ def sections(whole_content) -> dict[str, str]:
         ("decision_curves", ("treating all", "60 months")),
         ("reclassification", ("0.123 (0.073 to 0.173)", "miscalibrated", "<summary>Parts of both")),
         ("optimism", ("200 bootstrap samples", "0.700 (0.650 to 0.750)", "Corrected slope 0.83", ".632+")),
+        (
+            "contour_uncertainty",
+            ("30 patients", "8 ways", "4.2 percentage", "largest 21.6", "20% of the patients"),
+        ),
         ("permutation_test", ("C 0.710", "0.501", "100 permutations", "p = 0.010")),
         ("learning_curve", ("more patients would help",)),
         ("centers", ("North", "0.660 (0.610 to 0.710) †", "31.4%")),

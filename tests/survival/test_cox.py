@@ -596,3 +596,22 @@ def test_nobody_at_risk_beside_the_only_event():
     found = weak_calibration(y, [0.8, 0.6, 0.7, 0.5], horizon_months=60)
     assert np.isnan(found.slope)
     assert any("no calibration slope" in note for note in found.notes)
+
+
+def test_a_ridge_shares_the_effect_of_columns_that_follow_from_one_another(gbsg):
+    X, y = gbsg
+    twice = X[["lognodes"]].assign(doubled=2.0 * X["lognodes"] + 3)
+    with pytest.raises(CohortError, match="follow from one another"):
+        CoxModel().fit(twice, y)
+    for model in (CoxModel(penalizer=0.01), CoxModel(fallback_penalizer=0.01)):
+        found = model.fit(twice, y)
+        assert found.coef_["lognodes"] == pytest.approx(2 * found.coef_["doubled"], rel=1e-9)
+    assert found.notes_[-1].startswith(
+        "ridge penalty 0.01, because the Cox fit did not converge: columns follow"
+    )
+    # Two copies with half the effect each cost half of what one costs.
+    alone = CoxModel(penalizer=0.005).fit(X[["lognodes"]], y)
+    np.testing.assert_allclose(
+        found.predict_risk(twice) - found.predict_risk(twice).mean(),
+        alone.predict_risk(X) - alone.predict_risk(X).mean(), rtol=0, atol=1e-9,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from radiomics_npc.cohort.reading import read_cohort
 from radiomics_npc.config import read_settings
 from radiomics_npc.features.merge import design_matrix
+from radiomics_npc.study import Study
 from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 from radiomics_npc.survival.metrics.concordance import harrell_c, uno_c
@@ -78,3 +79,16 @@ def test_fine_gray_equals_r(cohort_and_model, numbers):
     age: pd.DataFrame = cohort.clinical.loc[list(endpoint.patient_id), ["age"]].astype(float)
     row = FineGrayModel().fit(age, endpoint).summary().iloc[0]
     np.testing.assert_allclose([row["coef"], row["se"]], numbers("radcure")["fine_gray"], rtol=0, atol=1e-9)
+
+
+def test_another_endpoint_can_be_modelled(tmp_path):
+    settings = read_settings(ROOT / "configs/examples/radcure_npc.yaml")
+    models = settings.models.model_copy(update={"fit": ["clinical_cox"], "endpoint": "OS"})
+    validation = settings.validation.model_copy(
+        update={"repeats": 1, "bootstrap": 0, "permutations": 0, "learning_curve": False}
+    )
+    asked = settings.model_copy(update={"models": models, "validation": validation, "nomogram": None})
+    study = Study(asked, output=tmp_path / "run", jobs=1)
+    found = study.fit()
+    assert (found.outcome.name, int(found.outcome.event.sum())) == ("overall survival", 40)
+    assert "overall survival" in study.report().read_text(encoding="utf-8")

@@ -51,7 +51,8 @@ def fit_cox(
     Raises
     ------
     CohortError
-        No convergence, columns that follow from others, or a coefficient without limit.
+        No convergence, columns that follow from others (without a penalty), or a coefficient
+        without limit.
 
     Examples
     --------
@@ -71,7 +72,8 @@ def fit_cox(
         table["stratum_"] = pd.factorize(np.asarray(strata))[0]
         table = table[table.groupby("stratum_")["event_"].transform("sum") > 0]
         by = ["stratum_"]
-    if np.linalg.matrix_rank(np.column_stack([np.ones(len(matrix)), matrix])) <= matrix.shape[1]:
+    rank = np.linalg.matrix_rank(np.column_stack([np.ones(len(matrix)), matrix]))
+    if not penalizer and rank <= matrix.shape[1]:  # a ridge shares the effect between such columns
         raise CohortError("the Cox fit did not converge: columns follow from one another", _REMEDY)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # lifelines warns of separation before it fits; whether it did happen is judged below.

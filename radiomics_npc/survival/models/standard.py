@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import cast, get_args
 
 import pandas as pd
@@ -10,7 +11,7 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.settings import ModelName, ModelSettings
 from radiomics_npc.survival.models.prognostic import Content, Learner, PrognosticModel
 
-__all__ = ["standard_model"]
+__all__ = ["candidate_parameters", "standard_model"]
 
 
 def standard_model(
@@ -76,3 +77,37 @@ def standard_model(
         inner_folds=inner_folds,
         random_state=random_state,
     )
+
+
+def candidate_parameters(
+    X: pd.DataFrame, clinical: Sequence[str], splines: Mapping[str, int]
+) -> dict[str, int]:
+    """Coefficients that Cox models look at before any selection.
+
+    Parameters
+    ----------
+    X : DataFrame
+        Design matrix: a factor counts its levels but one, a number itself or its knots but one.
+    clinical : list of str
+    splines : mapping of str to int
+        Knots by column.
+
+    Returns
+    -------
+    dict of str to int
+        By model.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"T": pd.Categorical(["T1", "T2", "T3"]), "age": [40.0, 50.0, 60.0],
+    ...                   "t1__original__glcm__Contrast": [1.0, 2.0, 3.0]})
+    >>> candidate_parameters(X, ["T", "age"], {"age": 4})
+    {'clinical_cox': 5, 'radiomics_cox': 1, 'combined_cox': 6}
+    """
+    own = 0
+    for name in clinical:
+        if name in X.columns:
+            numeric = pd.api.types.is_numeric_dtype(X[name])
+            own += splines.get(name, 2) - 1 if numeric else max(0, X[name].nunique() - 1)
+    features = sum("__" in str(name) for name in X.columns)
+    return {"clinical_cox": own, "radiomics_cox": features, "combined_cox": own + features}

@@ -139,7 +139,7 @@ def cross_validate(
         "random_state": random_state, "reference": reference, "horizon_months": horizon,
         "horizons_months": horizons,
         "horizon_asked_months": float(horizon_months), "confidence": confidence,
-        "patients": len(y), "events": int(y.event.sum()),
+        "outcome": y.name, "patients": len(y), "events": int(y.event.sum()),
     }  # fmt: skip
     return score_predictions(predictions, failures, selected, y, described)
 

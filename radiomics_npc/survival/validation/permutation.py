@@ -56,10 +56,11 @@ class PermutationTest:
     simulated: bool = False
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: observed, p, permutations, mean, sd and 95th percentile of the permuted."""
+        """One row: observed, p, permutations, failed (against the model), mean, sd and 95th percentile."""
         known = self.permuted[np.isfinite(self.permuted)]
         table = pd.DataFrame([{
-            "observed": self.observed, "p": self.p, "permutations": len(known), "mean": known.mean(),
+            "observed": self.observed, "p": self.p, "permutations": len(self.permuted),
+            "failed": len(self.permuted) - len(known), "mean": known.mean(),
             "sd": known.std(ddof=1) if len(known) > 1 else np.nan, "percentile_95": np.quantile(known, 0.95),
             "patients": self.patients, "events": self.events,
         }])  # fmt: skip
