@@ -139,6 +139,9 @@ def bootstrap_validate(
     -----
     Copies of a patient get identifiers of their own, and ``y.source`` of the sample says whose
     copies they are, so that inner folds never train on a patient they test.
+    Where features are selected, the samples overlap with the patients that they are judged on,
+    so that Harrell's correction takes off too little (C 0.56 in 12 cohorts of 90 patients with 40
+    features of noise, where .632+ gave 0.51): look at .632+ and the cross-validation there.
     Limits are the percentiles of the training scores over the samples, shifted by the optimism
     (Noma). There are none for slope and u, which on a model's own patients say nothing of what
     they are on others, nor where a score is the same in every sample. C not seen: the mean over samples of C
