@@ -264,6 +264,13 @@ class StudySettings(_Settings):
                 raise ValueError(f"nomogram.model {self.nomogram.model} is not among models.fit")
             if not self.nomogram.model.endswith("_cox"):
                 raise ValueError("nomogram.model must be a Cox model: a boosted one has no points scale")
+        harmonize = self.models.harmonize if self.models is not None else None
+        left_out = self.validation.by if self.validation.design == "leave_center_out" else None
+        if harmonize is not None and harmonize.by == left_out and harmonize.unseen == "error":
+            raise ValueError(
+                f"a {left_out} left out is not in training, and models.harmonize.unseen is error:"
+                " set it to reference_free"
+            )
         if self.models is not None and self.features is None:
             needing = [m for m in self.models.fit if not m.startswith("clinical")]
             if needing:

@@ -96,3 +96,14 @@ def test_an_endpoint_to_model_must_be_one_of_the_outcome(tmp_path):
     content["models"]["endpoint"] = "PFS2"
     with pytest.raises(ConfigError, match=r"PFS2 is not among cohort.outcome.endpoints \(OS, LRFS, DMFS\)"):
         read_settings(content, base=tmp_path)
+
+
+def test_a_center_left_out_cannot_be_harmonized_as_one_in_training():
+    changes = {
+        "models": {"harmonize": {"by": "center"}},
+        "validation": {"design": "leave_center_out", "by": "center"},
+    }
+    with pytest.raises(ConfigError, match="set it to reference_free"):
+        read_settings(small(**changes))
+    changes["models"]["harmonize"]["unseen"] = "reference_free"
+    assert read_settings(small(**changes)).models.harmonize.unseen == "reference_free"

@@ -38,8 +38,7 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
     if content.get("simulated"):
         found.append(
             "The patients are simulated. The numbers show that the method works on data whose truth is "
-            "known; "
-            "they say nothing about nasopharyngeal carcinoma."
+            "known; they say nothing about nasopharyngeal carcinoma."
         )
     if design:
         found.append(_VALIDATED.get(str(design.get("kind")), _INTERNAL))
@@ -53,8 +52,7 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
     if 0 < events < 100:
         found.append(
             f"{plural(events, 'event')} are few: about 100 are wanted for judging a survival model, and "
-            "small "
-            "differences between models cannot be told from chance."
+            "small differences between models cannot be told from chance."
         )
     if any((part_of(content, "sample_size").get("warnings") or {}).values()):
         found.append(
@@ -66,16 +64,27 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
         if part_of(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
             found.append(
                 "Resampling thick slices to 1 mm interpolates most of what lies between slices: texture "
-                "through "
-                "the slices is partly the interpolator's. The preset inplane2d avoids it."
+                "through the slices is partly the interpolator's. The preset inplane2d avoids it."
             )
     if content.get("nomogram"):
         found.append(
             "The nomogram was fitted to all patients after validation; its own performance on new patients "
-            "is "
-            "what cross-validation estimated for the way it was made."
+            "is what cross-validation estimated for the way it was made."
         )
-    return found
+    return found + _competing(content)
+
+
+def _competing(content: Mapping[str, Any]) -> list[str]:
+    """What probabilities mean where another event can come first."""
+    name = str(part_of(content, "settings", "models").get("endpoint"))
+    asked = part_of(content, "settings", "cohort", "outcome", "endpoints").get(name) or {}
+    if not asked.get("competing"):
+        return []
+    return [
+        f"Events that compete with {asked.get('name') or name} are censored when they happen: probabilities "
+        "are those of patients whom no other event befalls, and a little too pessimistic for real ones. The "
+        "cumulative incidence above counts them; a Fine-Gray model would predict it."
+    ]
 
 
 def _measured(content: Mapping[str, Any]) -> str:

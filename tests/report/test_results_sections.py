@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from radiomics_npc.report.drawing import draw_figures
+from radiomics_npc.report.limitations import limitations
 from radiomics_npc.report.performance_tables import (
     accuracy_table,
     calibration_table,
@@ -162,3 +163,14 @@ def test_a_center_whose_fit_failed_is_a_dash_without_a_mark(content):
 def test_stable_features_are_counted(content):
     shown = stability_counts(content["stability"]["table"]).set_index("Sequence")
     assert shown.loc["All"].tolist() == ["2", "1", "0", "2", "1"]
+
+
+def test_a_competing_endpoint_says_what_its_probabilities_mean():
+    endpoints = {
+        "LRFS": {"name": None, "competing": ["Date of Death"]},
+        "OS": {"name": None, "competing": []},
+    }
+    for name, said in (("LRFS", True), ("OS", False), (None, False)):
+        settings = {"models": {"endpoint": name}, "cohort": {"outcome": {"endpoints": endpoints}}}
+        found = limitations({"settings": settings})
+        assert any("compete with LRFS" in line for line in found) == said

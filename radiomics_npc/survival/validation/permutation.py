@@ -76,8 +76,11 @@ class _PermutedC:
 
     label = ""
 
-    def __init__(self, model: Any, X: pd.DataFrame, y: Outcome, design: RepeatedFolds) -> None:
+    def __init__(
+        self, model: Any, X: pd.DataFrame, y: Outcome, design: RepeatedFolds, random_state: int
+    ) -> None:
         self.model, self.X, self.y, self.design = model, X, y, design
+        self.random_state = random_state
 
     def __call__(self, seed: int | None) -> float:
         """The seed orders the outcomes and draws the folds; None leaves outcomes as they are."""
@@ -85,7 +88,7 @@ class _PermutedC:
         if seed is not None:
             order = np.random.default_rng(seed).permutation(len(y))
             y = replace(y, time_months=y.time_months[order], event=y.event[order])
-        tasks = self.design.tasks(y, 0 if seed is None else seed)
+        tasks = self.design.tasks(y, self.random_state if seed is None else seed)
         # C alone counts: a horizon that every fold is followed to will do.
         work = FitFold({"model": self.model}, self.X, y, [float(np.median(y.time_months))])
         predictions = pd.concat([work(task).predictions for task in tasks], ignore_index=True)
@@ -152,7 +155,7 @@ def permutation_test(
     check_rows(X, y)
     if permutations < 1:
         raise ConfigError(f"{permutations} permutations test nothing", "Take 100.")
-    work = _PermutedC(model, X, y, RepeatedFolds(folds, repeats))
+    work = _PermutedC(model, X, y, RepeatedFolds(folds, repeats), random_state)
     observed = work(None)
     if np.isnan(observed):
         raise CohortError("the model could not be fitted in every fold", "Cross-validate it to see why.")
