@@ -102,7 +102,7 @@ def calibration(content: Content, drawn: Drawn) -> str:
             )
             made += html_table(distances) + paragraph(words, soft=True)
     models = list(dict.fromkeys(groups["model"])) if groups is not None else []
-    shown_model = (content.get("kaplan_meier") or {}).get("model")
+    shown_model = (content.get("models") or {}).get("shown")
     for model in models:
         words = (
             f"{model_label(model)}: predicted probability, for patients outside the training fold, against "

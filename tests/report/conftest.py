@@ -254,6 +254,7 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
             "morphology": True, "failures": pd.DataFrame(failed), "settings": {"setting": {"binCount": 32}},
         },
         "models": {
+            "shown": "combined_cox",
             "scores": scores, "differences": _differences(), "per_repeat": repeats,
             "oracle": {"harrell_c": 0.81, "uno_c": 0.8}, "notes": ["One fold failed."],
             "design": {
