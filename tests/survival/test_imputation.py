@@ -19,11 +19,8 @@ from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.preprocessing.imputation import SimpleImputation, complete_cases
-from radiomics_npc.survival.preprocessing.iterative_imputation import (
-    ImputationColumns,
-    IterativeImputation,
-    chained_equations,
-)
+from radiomics_npc.survival.preprocessing.imputation_columns import ImputationColumns
+from radiomics_npc.survival.preprocessing.iterative_imputation import IterativeImputation, chained_equations
 from radiomics_npc.survival.preprocessing.multiple_imputation import MultipleImputation, nelson_aalen
 from radiomics_npc.survival.preprocessing.rubins_rules import pool_coefficients
 from radiomics_npc.survival.selection.filters import NearConstantFilter

@@ -69,7 +69,7 @@ class SimplePart(Part):
 
 
 class CodesPart(Part):
-    """See :class:`radiomics_npc.survival.preprocessing.iterative_imputation.ImputationColumns`."""
+    """See :class:`radiomics_npc.survival.preprocessing.imputation_columns.ImputationColumns`."""
 
     categories: ByName[Names]
     ordered: ByName[bool]

@@ -23,11 +23,8 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.estimation.baseline import baseline_hazard, step_function
-from radiomics_npc.survival.preprocessing.iterative_imputation import (
-    ImputationColumns,
-    IterativeImputation,
-    chained_equations,
-)
+from radiomics_npc.survival.preprocessing.imputation_columns import ImputationColumns
+from radiomics_npc.survival.preprocessing.iterative_imputation import IterativeImputation, chained_equations
 
 __all__ = ["MultipleImputation", "nelson_aalen"]
 
