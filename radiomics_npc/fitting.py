@@ -27,10 +27,10 @@ from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import ModelSettings, StudySettings
 from radiomics_npc.storage import content_key, frame_digest, write_table
 from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
+from radiomics_npc.survival.models.cohort_size import sample_size_warnings
 from radiomics_npc.survival.models.model_file import save_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
-from radiomics_npc.survival.models.sample_size import sample_size_warnings
 from radiomics_npc.survival.models.shap_values import shap_values
 from radiomics_npc.survival.models.standard import candidate_parameters, standard_model
 from radiomics_npc.survival.preprocessing.imputation import complete_cases

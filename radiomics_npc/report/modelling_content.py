@@ -17,8 +17,8 @@ from radiomics_npc.storage import read_table
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 from radiomics_npc.survival.estimation.log_rank import log_rank, pairwise_log_rank
 from radiomics_npc.survival.estimation.restricted_mean import restricted_mean_difference
+from radiomics_npc.survival.models.cohort_size import sample_size_warnings
 from radiomics_npc.survival.models.model_file import load_model
-from radiomics_npc.survival.models.sample_size import sample_size_warnings
 from radiomics_npc.survival.models.standard import candidate_parameters
 from radiomics_npc.survival.selection.signature import RAD_SCORE
 from radiomics_npc.survival.validation.cross_validated import (

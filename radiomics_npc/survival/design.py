@@ -164,6 +164,16 @@ class Design:
         """Names of the coefficients."""
         return [column for term in self.terms for column in term.columns]
 
+    @property
+    def notes(self) -> list[str]:
+        """What was left out and merged, and why."""
+        merged = [
+            f"{name}: {level} read as {read}, too few patients or events"
+            for name, reads in self.merged.items()
+            for level, read in reads.items()
+        ]
+        return [f"{name}: left out, {why}" for name, why in self.dropped.items()] + merged
+
     def encode(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Design matrix, shape (n, len(columns))."""
         return encode_terms(self.terms, X)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -67,6 +67,11 @@ class Term:
         if self.kind == "interaction":
             return list(self.levels)
         return [self.name + "'" * k for k in range(max(1, len(self.knots) - 1))]
+
+    def with_coefficients(self, coef: pd.Series) -> Term:
+        """The same with its numbers filled in from those of a fit, the reference of a factor at 0."""
+        reference = (0.0,) * (self.kind == "factor")
+        return replace(self, coefficients=reference + tuple(float(coef[c]) for c in self.columns))
 
     def effect(self, values: pd.Series) -> NDArray[np.float64]:
         """What each value adds to the linear predictor."""

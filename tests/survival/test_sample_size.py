@@ -7,7 +7,8 @@ import pytest
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
-from radiomics_npc.survival.models.sample_size import r2_from_c_index, sample_size, sample_size_warnings
+from radiomics_npc.survival.models.cohort_size import sample_size_warnings
+from radiomics_npc.survival.models.sample_size import r2_from_c_index, sample_size
 
 
 def needed(r2, parameters, rate, years, follow_up, **options):

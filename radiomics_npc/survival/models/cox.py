@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +23,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.design import Design, check_rows
 from radiomics_npc.survival.estimation.partial_likelihood import sandwich_covariance
-from radiomics_npc.survival.models.cox_curves import Curve, learn_curves, strata_table
+from radiomics_npc.survival.models.cox_curves import Curve, curves_by_stratum, learn_curves, strata_table
 from radiomics_npc.survival.models.cox_fit import fit_cox
 from radiomics_npc.survival.models.hazard_ratios import hazard_ratios, wald_tests
 from radiomics_npc.survival.strata import stratum_labels
@@ -140,13 +139,7 @@ class CoxModel(BaseEstimator):
             interactions=self.interactions,
         )
         matrix = design.encode(X)
-        self.merged_, self.dropped_ = design.merged, design.dropped
-        self.notes_ = [f"{name}: left out, {why}" for name, why in design.dropped.items()]
-        self.notes_ += [
-            f"{name}: {level} read as {read}, too few patients or events"
-            for name, reads in design.merged.items()
-            for level, read in reads.items()
-        ]
+        self.merged_, self.dropped_, self.notes_ = design.merged, design.dropped, design.notes
         beta, covariance = self._solve(matrix, y, groups)
         if self.robust or clusters is not None:
             covariance = sandwich_covariance(matrix, y, beta, covariance, strata=groups, cluster=clusters)
@@ -188,7 +181,7 @@ class CoxModel(BaseEstimator):
         columns = design.columns
         self.coef_ = pd.Series(beta, index=columns, name="coef", dtype=float)
         self.covariance_ = pd.DataFrame(covariance, index=columns, columns=columns)
-        self.terms_ = _with_coefficients(design.terms, self.coef_)
+        self.terms_ = [term.with_coefficients(self.coef_) for term in design.terms]
         self.columns_ = self._needed()
         center = matrix.mean(axis=0)
         self.center_ = pd.Series(center, index=columns, dtype=float)
@@ -262,18 +255,8 @@ class CoxModel(BaseEstimator):
         groups = self._groups(X)
         if groups is None:
             yield np.arange(len(X)), Curve(self.baseline_, self.spread_, self.follow_up_months_)
-            return
-        known = dict(zip(self.strata_["stratum"], self.strata_["follow_up_months"], strict=True))
-        if unknown := sorted(set(groups) - set(known)):
-            raise CohortError(
-                f"no training patient was in stratum {'; '.join(unknown[:5])}", f"Known: {'; '.join(known)}."
-            )
-        for name in np.unique(groups):
-            own = (self.baseline_["stratum"] == name).to_numpy()
-            yield (
-                np.flatnonzero(groups == name),
-                Curve(self.baseline_[own], self.spread_[own], known[name]),
-            )
+        else:
+            yield from curves_by_stratum(self.baseline_, self.spread_, self.strata_, groups)
 
     def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
         """Hazard ratios: one row a coefficient, and one with 1 for each reference level.
@@ -326,14 +309,7 @@ class CoxModel(BaseEstimator):
             "baseline": self.baseline_.to_dict("list"),
             "spread": self.spread_.to_dict("list"),
             "strata": self.strata_.to_dict("list"),
-            "follow_up_months": self.follow_up_months_,
-            "n": self.n_,
-            "events": self.events_,
-            "loglik": self.loglik_,
-            "penalizer": self.penalizer_,
-            "merged": self.merged_,
-            "dropped": self.dropped_,
-            "notes": self.notes_,
+            **{key: getattr(self, f"{key}_") for key in _PLAIN},
         }
 
     @classmethod
@@ -351,16 +327,9 @@ class CoxModel(BaseEstimator):
         model.baseline_ = pd.DataFrame(content["baseline"])
         model.spread_ = pd.DataFrame(content["spread"])
         model.strata_ = pd.DataFrame(content["strata"])
-        for key in ("follow_up_months", "n", "events", "loglik", "penalizer", "merged", "dropped", "notes"):
+        for key in _PLAIN:
             setattr(model, f"{key}_", content[key])
         return model
 
 
-def _with_coefficients(terms: Sequence[Term], coef: pd.Series) -> list[Term]:
-    """Terms with their numbers filled in, the reference of a factor at 0."""
-    return [
-        replace(
-            term, coefficients=(0.0,) * (term.kind == "factor") + tuple(float(coef[c]) for c in term.columns)
-        )
-        for term in terms
-    ]
+_PLAIN = ("follow_up_months", "n", "events", "loglik", "penalizer", "merged", "dropped", "notes")

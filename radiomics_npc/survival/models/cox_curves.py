@@ -9,7 +9,7 @@ coefficients, both sums over event times.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.estimation.baseline import step_function, survival_at
 from radiomics_npc.survival.estimation.partial_likelihood import PartialLikelihood
 from radiomics_npc.survival.estimation.risk_sets import RiskSums
 
-__all__ = ["Curve", "learn_curves", "strata_table"]
+__all__ = ["Curve", "curves_by_stratum", "learn_curves", "strata_table"]
 
 Floats = NDArray[np.float64]
 
@@ -113,6 +114,35 @@ def strata_table(y: Outcome, groups: NDArray[np.str_] | None) -> pd.DataFrame:
         "events": [int(y.event[rows].sum()) for rows in members],
         "follow_up_months": [float(y.time_months[rows].max()) for rows in members],
     })  # fmt: skip
+
+
+def curves_by_stratum(
+    baseline: pd.DataFrame, spread: pd.DataFrame, strata: pd.DataFrame, groups: NDArray[np.str_]
+) -> Iterator[tuple[NDArray[np.intp], Curve]]:
+    """Patients of each stratum, and its curve.
+
+    Parameters
+    ----------
+    baseline, spread : DataFrame
+        Of all strata, as :func:`learn_curves` gives them.
+    strata : DataFrame
+        As :func:`strata_table` gives it.
+    groups : array of str, shape (n,)
+        Stratum of every patient to predict for.
+
+    Raises
+    ------
+    CohortError
+        A stratum that no training patient was in.
+    """
+    known = dict(zip(strata["stratum"], strata["follow_up_months"], strict=True))
+    if unknown := sorted(set(groups) - set(known)):
+        raise CohortError(
+            f"no training patient was in stratum {'; '.join(unknown[:5])}", f"Known: {'; '.join(known)}."
+        )
+    for name in np.unique(groups):
+        own = (baseline["stratum"] == name).to_numpy()
+        yield np.flatnonzero(groups == name), Curve(baseline[own], spread[own], known[name])
 
 
 def _running_sums(sums: RiskSums, columns: pd.Index) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +26,7 @@ from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.survival.design import Design, Term, check_rows, encode_terms
 from radiomics_npc.survival.estimation.baseline import survival_at
 from radiomics_npc.survival.estimation.subdistribution import fit_subdistribution
+from radiomics_npc.survival.models.hazard_ratios import hazard_ratios
 
 __all__ = ["FineGrayModel"]
 
@@ -87,13 +87,7 @@ class FineGrayModel(BaseEstimator):
         own = y.cause_specific(self.cause)
         check_rows(X, own)
         design = Design(X, own, min_category=self.min_category)
-        self.merged_, self.dropped_ = design.merged, design.dropped
-        self.notes_ = [f"{name}: left out, {why}" for name, why in design.dropped.items()]
-        self.notes_ += [
-            f"{name}: {level} read as {read}, too few patients or events"
-            for name, reads in design.merged.items()
-            for level, read in reads.items()
-        ]
+        self.merged_, self.dropped_, self.notes_ = design.merged, design.dropped, design.notes
         found = fit_subdistribution(design.encode(X), y, self.cause)
         columns = design.columns
         self.terms_ = list(design.terms)
@@ -132,18 +126,9 @@ class FineGrayModel(BaseEstimator):
             Columns term, level, coef, se, hazard_ratio, lower, upper, z, p; simulated, if so.
         """
         check_is_fitted(self, "terms_")
-        reach = norm.ppf(0.5 + confidence / 2)
-        errors = pd.Series(np.sqrt(np.diag(self.covariance_)), index=self.coef_.index)
-        rows: list[tuple[Any, ...]] = []
-        for term in self.terms_:
-            if term.kind == "factor":
-                rows.append((term.name, term.levels[0], 0.0, np.nan, 1.0, *[np.nan] * 4))
-            for column, level in zip(term.columns, term.levels[1:] or ("",), strict=True):
-                coef, se = float(self.coef_[column]), float(errors[column])
-                limits = np.exp([coef, coef - reach * se, coef + reach * se])
-                rows.append((term.name, level, coef, se, *limits, coef / se, 2 * norm.sf(abs(coef / se))))
-        names = ["term", "level", "coef", "se", "hazard_ratio", "lower", "upper", "z", "p"]
-        table = pd.DataFrame(rows, columns=names)
+        table = hazard_ratios(self.terms_, self.coef_, self.covariance_, confidence=confidence)
+        table.insert(3, "se", np.nan)
+        table.loc[table["z"].notna(), "se"] = np.sqrt(np.diag(self.covariance_))
         return table.assign(simulated=True) if self.simulated_ else table
 
     def to_frame(self) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.models.cut_points import select_cut_point
 
-__all__ = ["GROUP_NAMES", "RiskGroups"]
+__all__ = ["GROUP_NAMES", "RiskGroups", "cut_training_risks"]
 
 GROUP_NAMES = {
     "median": ("low", "high"),
@@ -105,3 +105,44 @@ class RiskGroups(BaseEstimator):
         names = pd.Index(list(GROUP_NAMES[self.how]))
         result: pd.Categorical[str] = pd.Categorical.from_codes(known, names, ordered=True)
         return result
+
+
+def cut_training_risks(
+    how: Literal["median", "tertiles", "maxstat"], risk: ArrayLike, y: Outcome
+) -> tuple[RiskGroups, list[str]]:
+    """Cut the risks of the patients that a model was made from.
+
+    Parameters
+    ----------
+    how : {"tertiles", "median", "maxstat"}
+    risk : array, shape (n,)
+    y : Outcome
+
+    Returns
+    -------
+    RiskGroups
+        Risks that "maxstat" cannot part are cut at the median.
+    list of str
+        What a reader should know about the cut.
+
+    Examples
+    --------
+    >>> groups, notes = cut_training_risks("maxstat", [0.5] * 20, Outcome(range(1, 21), [1] * 20))
+    >>> groups.how, len(notes)
+    ('median', 1)
+    """
+    try:
+        found = RiskGroups(how).fit(risk, y)
+    except CohortError as error:
+        if how != "maxstat":
+            raise
+        note = f"risk groups: cut at the median, because there is {error.message}"
+        return RiskGroups("median").fit(risk), [note]
+    if how != "maxstat":
+        return found, []
+    # The corrected p of a cut is of a risk that has not seen the outcome: a fit to noise passes it,
+    # and risks of inner folds do more often than they should.
+    return found, [
+        "risk groups: cut at the largest log-rank statistic of the patients that made the risk, so "
+        "that how far they differ says nothing: look at the patients held out"
+    ]

@@ -7,13 +7,12 @@ baseline hazard, so that a cross-validation of it is honest by construction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -22,9 +21,10 @@ from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.forest import ForestModel
-from radiomics_npc.survival.models.groups import RiskGroups
+from radiomics_npc.survival.models.groups import RiskGroups, cut_training_risks
 from radiomics_npc.survival.models.preparation import Preparation
-from radiomics_npc.survival.selection.signature import RAD_SCORE, RadScore
+from radiomics_npc.survival.models.scored_cox import fit_scored_cox
+from radiomics_npc.survival.selection.signature import RadScore
 
 __all__ = ["PrognosticModel"]
 
@@ -159,7 +159,8 @@ class PrognosticModel(BaseEstimator):
         else:
             self._fit_trees(pd.concat([clinical, features], axis=1), y)
         self.preparation_.keep(self.feature_columns)
-        self._fit_groups(y)
+        self.groups_, notes = cut_training_risks(self.risk_groups, self.last_step.training_risk_, y)
+        self.notes_ += notes
         made = self.last_step.training_risk_ * getattr(self.last_step, "slope_", 1.0)
         self.risk_summary_ = {"mean": float(np.mean(made)), "sd": float(np.std(made, ddof=1))}
         self.n_, self.events_ = len(y), int(y.event.sum())
@@ -177,33 +178,21 @@ class PrognosticModel(BaseEstimator):
         )  # fmt: skip
 
     def _fit_cox(self, clinical: pd.DataFrame, features: pd.DataFrame, y: Outcome) -> None:
-        table, in_sample = clinical, None
-        if self.content != "clinical":
-            self.rad_score_ = RadScore(
+        splines = {name: knots for name, knots in (self.splines or {}).items() if name in clinical.columns}
+        found = fit_scored_cox(
+            clinical, None if self.content == "clinical" else features, y,
+            cox=CoxModel(
+                min_category=self.min_category, splines=splines, fallback_penalizer=_FALLBACK_PENALIZER
+            ),
+            rad_score=RadScore(
                 max_correlation=self.max_correlation, inner_folds=self.inner_folds,
                 random_state=self.random_state,
-            )  # fmt: skip
-            score = self.rad_score_.fit_transform(features, y)
-            in_sample = self.rad_score_.transform(features)[RAD_SCORE]
-            table = pd.concat([clinical, score], axis=1)
-            if self.rad_score_.fallback_:
-                self.notes_.append(
-                    "rad_score: the elastic net chose no feature, the single strongest is taken"
-                )
-        splines = {name: knots for name, knots in (self.splines or {}).items() if name in clinical.columns}
-        cox = CoxModel(
-            min_category=self.min_category, splines=splines, fallback_penalizer=_FALLBACK_PENALIZER
-        )
-        self.training_table_ = table
-        self.cox_ = clone(cox).fit(table, y)
-        if self.cox_.coef_.get(RAD_SCORE, 1.0) <= 0:
-            # Patients held out did no worse with a higher score: it has nothing to say, least of
-            # all the opposite of what it was made to say.
-            self.cox_ = cox.fit(table.drop(columns=RAD_SCORE), y)
-            self.notes_.append("rad_score: left out, patients of inner folds with higher scores did no worse")
-        self.notes_ += self.cox_.notes_
-        if in_sample is not None:
-            self.cox_.terms_ = [_widened(term, in_sample) for term in self.cox_.terms_]
+            ),
+        )  # fmt: skip
+        self.cox_, self.training_table_ = found.cox, found.table
+        if found.rad_score is not None:
+            self.rad_score_ = found.rad_score
+        self.notes_ += found.notes
 
     def _fit_trees(self, table: pd.DataFrame, y: Outcome) -> None:
         options: dict[str, Any] = {
@@ -218,25 +207,6 @@ class PrognosticModel(BaseEstimator):
                 objective=self.objective, tune=self.tune, monotone=monotone or None, **options
             ).fit(table, y)
         self.notes_ += self.last_step.notes_
-
-    def _fit_groups(self, y: Outcome) -> None:
-        """Cut points of the training risks; risks that no cut can part are cut at the median."""
-        self.groups_ = RiskGroups(self.risk_groups)
-        try:
-            self.groups_.fit(self.last_step.training_risk_, y)
-        except CohortError as error:
-            if self.risk_groups != "maxstat":
-                raise
-            self.groups_ = RiskGroups("median").fit(self.last_step.training_risk_)
-            self.notes_.append(f"risk groups: cut at the median, because there is {error.message}")
-            return
-        if self.risk_groups == "maxstat":
-            # The corrected p of a cut is of a risk that has not seen the outcome: a fit to noise passes it,
-            # and risks of inner folds do more often than they should.
-            self.notes_.append(
-                "risk groups: cut at the largest log-rank statistic of the patients that made the risk, so "
-                "that how far they differ says nothing: look at the patients held out"
-            )
 
     @property
     def clinical_columns(self) -> list[str]:
@@ -395,14 +365,6 @@ class PrognosticModel(BaseEstimator):
         model.notes_, model.n_, model.events_ = content["notes"], content["n"], content["events"]
         model.follow_up_months_ = content["follow_up_months"]
         return model
-
-
-def _widened(term: Any, in_sample: pd.Series) -> Any:
-    """Range of the Rad-score: of the inner folds and of the final signature alike."""
-    if term.name != RAD_SCORE:
-        return term
-    low, high = term.range
-    return replace(term, range=(min(low, float(in_sample.min())), max(high, float(in_sample.max()))))
 
 
 def _explained(step: str, term: pd.Series, level: Any, value: pd.Series, quantity: str) -> pd.DataFrame:

@@ -16,12 +16,10 @@ import math
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.optimize import brentq
 
-from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.errors import ConfigError
 
-__all__ = ["SampleSize", "r2_from_c_index", "sample_size", "sample_size_warnings"]
+__all__ = ["SampleSize", "patients_for_shrinkage", "r2_from_c_index", "sample_size"]
 
 _NAGELKERKE = 0.15  # assumed when nothing is known (Riley 2020)
 _MARGIN = 0.05  # of R2 and of the risk at the horizon
@@ -153,8 +151,14 @@ def _r2_max(events_per_patient: float) -> float:
     return 1 - math.exp(2 * (e * math.log(e) - e))
 
 
-def _needed(parameters: int, r2: float, shrinkage: float) -> float:
-    """Patients for a global shrinkage (Riley 2019, equation 11)."""
+def patients_for_shrinkage(parameters: int, r2: float, shrinkage: float) -> float:
+    """Patients for a global shrinkage (Riley 2019, equation 11), at a Cox-Snell R2 below it.
+
+    Examples
+    --------
+    >>> round(patients_for_shrinkage(30, 0.051, 0.9))
+    5143
+    """
     return parameters / ((shrinkage - 1) * math.log(1 - r2 / shrinkage))
 
 
@@ -233,94 +237,8 @@ def sample_size(
     optimism = r2 / (r2 + _MARGIN * largest)
     return SampleSize(
         int(parameters), event_rate_per_year, mean_follow_up_months, horizon_months, r2, largest,
-        math.ceil(_needed(parameters, r2, shrinkage)), math.ceil(_needed(parameters, r2, optimism)),
+        math.ceil(patients_for_shrinkage(parameters, r2, shrinkage)),
+        math.ceil(patients_for_shrinkage(parameters, r2, optimism)),
         math.ceil(_for_risk(event_rate_per_year, horizon_months / 12) / (mean_follow_up_months / 12)),
         shrinkage, optimism,
     )  # fmt: skip
-
-
-def sample_size_warnings(
-    y: Outcome,
-    parameters: int,
-    *,
-    horizon_months: float,
-    r2_cox_snell: float | None = None,
-    c_index: float | None = None,
-) -> list[str]:
-    """What to do when a cohort is too small for what is asked of it.
-
-    Parameters
-    ----------
-    y : Outcome
-    parameters : int
-        Candidate coefficients, before selection.
-    horizon_months : float
-    r2_cox_snell, c_index : float, optional
-        As :func:`sample_size` takes them.
-
-    Returns
-    -------
-    list of str
-        Sentences for the reader, worst first; empty when the cohort is large enough.
-
-    Raises
-    ------
-    CohortError
-        No event.
-
-    Examples
-    --------
-    >>> y = Outcome([12.0, 60.0] * 50, [1, 0] * 50)
-    >>> for line in sample_size_warnings(y, 20, horizon_months=60, c_index=0.7):
-    ...     print(line)
-    50 events for 20 candidate parameters (2.5 each): 813 patients are needed, there are 100. Look at \
-2 parameters at most, chosen without the outcome, or penalize and say so.
-    Coefficients are expected to be too large: they would have to be shrunk to 0.55 of their size. \
-Validate by bootstrap or nested cross-validation with every step inside, and apply the shrinkage.
-    """
-    events, n = int(y.event.sum()), len(y)
-    if not events:
-        raise CohortError("no patient has an event: no model can be developed")
-    years = float(y.time_months.sum()) / 12
-    needed = sample_size(
-        parameters, event_rate_per_year=events / years, mean_follow_up_months=12 * years / n,
-        horizon_months=horizon_months, r2_cox_snell=r2_cox_snell, c_index=c_index,
-    )  # fmt: skip
-    lines = []
-    if n < needed.n:
-        most = int(n * min(1 / _needed(1, needed.r2_cox_snell, s) for s in _targets(needed)))
-        advice = (
-            f"Look at {most} parameter{'s' if most > 1 else ''} at most, chosen without the outcome, "
-            "or penalize and say so."
-            if most
-            else "Collect more patients, or validate a published model instead."
-        )
-        lines.append(
-            f"{events} events for {parameters} candidate parameters ({events / parameters:.2g} each): "
-            f"{needed.n} patients are needed, there are {n}. {advice}"
-        )
-    factor = _expected_shrinkage(n, parameters, needed.r2_cox_snell)
-    if factor < needed.shrinkage:
-        lines.append(
-            f"Coefficients are expected to be too large: they would have to be shrunk to {factor:.2f} of "
-            "their size. Validate by bootstrap or nested cross-validation with every step inside, "
-            "and apply the shrinkage."
-        )
-    at_horizon = int((y.time_months >= horizon_months).sum())
-    if at_horizon < 10:
-        lines.append(
-            f"{at_horizon} patients are followed to {horizon_months:g} months: predict at an earlier horizon."
-        )
-    return lines
-
-
-def _targets(needed: SampleSize) -> tuple[float, float]:
-    return needed.shrinkage, needed.shrinkage_optimism
-
-
-def _expected_shrinkage(n: int, parameters: int, r2: float) -> float:
-    """Global shrinkage that criterion 1 comes to with as many patients."""
-    low, high = r2 * (1 + 1e-9), 1 - 1e-12
-    if _needed(parameters, r2, low) > n:
-        return float(r2)
-    return float(brentq(lambda s: _needed(parameters, r2, s) - n, low, high))
