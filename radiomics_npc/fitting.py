@@ -6,17 +6,14 @@ report is made; a fit of the same table and settings is found there and not repe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.errors import CohortError, ConfigError
-from radiomics_npc.features.merge import DesignMatrix, design_matrix
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.style import mark_simulated, save_figure
@@ -26,6 +23,7 @@ from radiomics_npc.report.shap_figure import beeswarm_figure
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import ModelSettings, StudySettings
 from radiomics_npc.storage import content_key, frame_digest, write_table
+from radiomics_npc.study_table import held_out_by, split_design, study_horizon, study_table
 from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
 from radiomics_npc.survival.models.cohort_size import sample_size_warnings
 from radiomics_npc.survival.models.model_file import save_model
@@ -33,12 +31,10 @@ from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
 from radiomics_npc.survival.models.shap_values import shap_values
 from radiomics_npc.survival.models.standard import candidate_parameters, standard_model
-from radiomics_npc.survival.preprocessing.imputation import complete_cases
 from radiomics_npc.survival.validation.appraisal import appraise
 from radiomics_npc.survival.validation.centers import center_scores
 from radiomics_npc.survival.validation.contour_uncertainty import contour_uncertainty
 from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
-from radiomics_npc.survival.validation.designs import LeaveCenterOut, SplitDesign, TemporalSplit
 from radiomics_npc.survival.validation.learning_curve import learning_curve
 from radiomics_npc.survival.validation.optimism import bootstrap_validate
 from radiomics_npc.survival.validation.oracle import oracle_scores
@@ -78,10 +74,10 @@ class Fitting:
             raise ConfigError("the study says models: null", "Name the models to be fitted.")
         self.settings, self.cohort, self.features, self.repeats = settings, cohort, features, repeats
         self.run = run
-        self.loss = pd.DataFrame()  # patients lost to complete cases, by column
         self.wanted: ModelSettings = settings.models
-        self.data = self._table()
-        self.horizon_months = self._horizon()
+        self.data, self.loss = study_table(self.wanted, cohort, features)
+        self.horizon_months = study_horizon(settings, self.data.y)
+        self.held_out_by = held_out_by(settings, cohort, self.data.X.index)
 
     def fit(self) -> CrossValidation:
         """Fit and validate, or take both from the run folder if nothing changed."""
@@ -103,38 +99,11 @@ class Fitting:
         self.run.record(fit_key=self._key())
         return result
 
-    # -- the table ---------------------------------------------------------------------------
-
-    def _table(self) -> DesignMatrix:
-        """Predictors and outcome; complete cases alone if the study asks for them."""
-        more = self.wanted.harmonize
-        columns = [*self.wanted.clinical, *([more.by, *more.protect] if more else [])]
-        data = design_matrix(self.cohort, self.features, clinical=list(dict.fromkeys(columns)))
-        if self.wanted.imputation != "complete_case":
-            return data
-        X, y, loss = complete_cases(data.X, data.y, columns=self.wanted.clinical)
-        self.loss = loss.reset_index()
-        lost = data.X.index.difference(X.index, sort=False)
-        gone = pd.DataFrame(
-            {"patient_id": lost, "reason": "a clinical value is missing (complete cases asked)"}
-        )
-        return DesignMatrix(X, y, pd.concat([data.excluded, gone], ignore_index=True))
-
-    def _horizon(self) -> float:
-        """Horizon of the scores: where censoring is administrative, else 60 months, within the follow-up.
-
-        Where fewer than a tenth of the patients (or 5) are followed so far, the last whole month to
-        which as many are: training folds without the one longest follow-up know nothing at its end.
-        """
-        assert self.settings.cohort.outcome is not None
-        wanted = self.settings.cohort.outcome.censor_at_months or 60.0
-        times = np.sort(self.data.y.time_months)
-        reached = float(times[-min(max(5, math.ceil(len(times) / 10)), len(times))])
-        return float(wanted if reached >= wanted else math.floor(reached) or reached)
+    # -- the run folder ----------------------------------------------------------------------
 
     def _key(self) -> str:
         """Content of all that the fit depends on."""
-        by = self._held_out_by()
+        by = self.held_out_by
         return content_key(
             frame_digest(self.data.X), frame_digest(self.data.y.to_frame()), self.data.y.name,
             self.cohort.simulated, self.data.excluded.to_dict("list"), self.horizon_months,
@@ -236,39 +205,13 @@ class Fitting:
         """The model of the nomogram, or the last one named."""
         return self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
 
-    def _held_out_by(self) -> pd.Series | None:
-        """Center or date of every patient, for the designs that need one."""
-        column = self.settings.validation.by
-        if self.settings.validation.design == "cross_validation" or column is None:
-            return None
-        table = self.cohort.clinical
-        if table is None or column not in table.columns:
-            raise ConfigError(
-                f"validation.by: the clinical table has no column {column}",
-                "Name it under cohort.clinical.columns or extra.",
-            )
-        found = table[column].reindex(self.data.X.index)
-        if pd.api.types.is_numeric_dtype(found):
-            return found
-        found = found.astype(object)
-        if self.settings.validation.design == "temporal" and self.settings.cohort.outcome is not None:
-            with suppress(ValueError):  # else it is a year, or a date as YYYY-MM-DD
-                found = pd.to_datetime(found, format=self.settings.cohort.outcome.date_format)
-        return found
-
-    def _split(self) -> SplitDesign | None:
-        by, options = self._held_out_by(), self.settings.validation
-        if by is None:
-            return None
-        return LeaveCenterOut(by) if options.design == "leave_center_out" else TemporalSplit(by, options.cut)
-
     def _validate(self) -> CrossValidation:
         options = self.settings.validation
         wanted = self.settings.nomogram
         return cross_validate(
             self._models(), self.data.X, self.data.y, folds=options.folds, repeats=options.repeats,
-            design=self._split(), random_state=self.settings.seed, jobs=self.settings.jobs,
-            confidence=options.confidence, horizon_months=self.horizon_months,
+            design=split_design(options, self.held_out_by), random_state=self.settings.seed,
+            jobs=self.settings.jobs, confidence=options.confidence, horizon_months=self.horizon_months,
             also_months=() if wanted is None else wanted.horizons_months,
         )  # fmt: skip
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from radiomics_npc.errors import CohortError, ConfigError, HorizonError
+from radiomics_npc.errors import CohortError
+from radiomics_npc.nomogram.fitted_cox import cox_with_points, hazard_at, told_by
 from radiomics_npc.nomogram.labels import column_label
 from radiomics_npc.nomogram.scale import PointsScale, points_scale
 from radiomics_npc.nomogram.terms import read_column, ticks
@@ -101,20 +102,15 @@ class Nomogram:
         CohortError
             No variable of the model changes the risk.
         """
-        cox = getattr(model, "cox_", model)
-        if not hasattr(cox, "terms_"):
-            raise ConfigError(
-                f"a {type(model).__name__} has no points scale", "Draw the nomogram of a fitted Cox model."
-            )
-        _require_one_axis_a_variable(cox)
+        cox = cox_with_points(model)
         months = tuple(float(month) for month in horizons)
-        hazard = _hazard_at(cox.baseline_, months, float(cox.follow_up_months_))
+        hazard = hazard_at(cox, months)
         nomogram = cls(
             tuple(cox.terms_),
             months,
             hazard,
-            outcome=outcome or _told(model, cox, "outcome_name_") or "progression-free survival",
-            simulated=bool(_told(model, cox, "simulated_")) if simulated is None else simulated,
+            outcome=outcome or told_by(model, cox, "outcome_name_") or "progression-free survival",
+            simulated=bool(told_by(model, cox, "simulated_")) if simulated is None else simulated,
             signature=getattr(model, "rad_score_", None),
         )
         _ = nomogram.scale  # refuses a model without effect now, not when it is drawn
@@ -281,44 +277,3 @@ class Nomogram:
         months = ", ".join(f"{month:g}" for month in self.horizons_months)
         simulated = ", simulated patients" if self.simulated else ""
         return f"<Nomogram of {', '.join(self.columns)}: {self.outcome} at {months} months{simulated}>"
-
-
-def _told(model: Any, cox: Any, attribute: str) -> Any:
-    """What the model, or else its Cox part, says about itself."""
-    return getattr(model, attribute, getattr(cox, attribute, None))
-
-
-def _require_one_axis_a_variable(cox: Any) -> None:
-    """Refuse a model whose risk is no sum of points, or whose points mean another risk in each stratum."""
-    crossed = [term.name for term in cox.terms_ if term.kind == "interaction"]
-    if crossed:
-        raise ConfigError(
-            f"the interaction {crossed[0]} has no axis of its own: points of one variable depend on another",
-            "Draw a model without interactions.",
-        )
-    if len(cox.strata):
-        raise ConfigError(
-            f"survival at the same points differs between the strata ({', '.join(cox.strata)})",
-            "Draw a model without strata: the column as a factor, or one model for each stratum.",
-        )
-
-
-def _hazard_at(
-    baseline: pd.DataFrame, horizons: tuple[float, ...], follow_up_months: float
-) -> tuple[float, ...]:
-    """Baseline cumulative hazard (a right-continuous step function) at the horizons."""
-    if not horizons:
-        raise HorizonError("the nomogram has no horizon", "Name at least one, in months.")
-    for month in horizons:
-        if not 0 < month <= follow_up_months:
-            raise HorizonError(
-                f"no survival is known at {month:g} months: follow-up ends at {follow_up_months:.1f} months",
-                "Choose an earlier horizon.",
-            )
-    steps = baseline["time_months"].to_numpy(float)
-    hazard = np.concatenate([[0.0], baseline["cumulative_hazard"].to_numpy(float)])
-    at = hazard[np.searchsorted(steps, np.asarray(horizons), side="right")]
-    if (at <= 0).any():
-        raise HorizonError("no event before the first horizon: survival there is 1 for everybody",
-                           "Choose a later horizon.")  # fmt: skip
-    return tuple(float(h) for h in at)

@@ -1,0 +1,70 @@
+"""What a nomogram takes from a fitted Cox model, and which models have none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from radiomics_npc.errors import ConfigError, HorizonError
+from radiomics_npc.survival.estimation.baseline import step_function
+
+__all__ = ["cox_with_points", "hazard_at", "told_by"]
+
+
+def cox_with_points(model: Any) -> Any:
+    """The Cox model of a standard model, or the model itself.
+
+    Raises
+    ------
+    ConfigError
+        It is no fitted Cox model, its risk is no sum of points of one variable each, or points
+        mean another risk in each stratum.
+    """
+    cox = getattr(model, "cox_", model)
+    if not hasattr(cox, "terms_"):
+        raise ConfigError(
+            f"a {type(model).__name__} has no points scale", "Draw the nomogram of a fitted Cox model."
+        )
+    crossed = [term.name for term in cox.terms_ if term.kind == "interaction"]
+    if crossed:
+        raise ConfigError(
+            f"the interaction {crossed[0]} has no axis of its own: points of one variable depend on another",
+            "Draw a model without interactions.",
+        )
+    if len(cox.strata):
+        raise ConfigError(
+            f"survival at the same points differs between the strata ({', '.join(cox.strata)})",
+            "Draw a model without strata: the column as a factor, or one model for each stratum.",
+        )
+    return cox
+
+
+def told_by(model: Any, cox: Any, attribute: str) -> Any:
+    """What the model, or else its Cox part, says about itself; None if neither does."""
+    return getattr(model, attribute, getattr(cox, attribute, None))
+
+
+def hazard_at(cox: Any, horizons: Sequence[float]) -> tuple[float, ...]:
+    """Baseline cumulative hazard at the horizons (months).
+
+    Raises
+    ------
+    HorizonError
+        No horizon, one past the follow-up, or one that no event precedes.
+    """
+    if not horizons:
+        raise HorizonError("the nomogram has no horizon", "Name at least one, in months.")
+    last = float(cox.follow_up_months_)
+    for month in horizons:
+        if not 0 < month <= last:
+            raise HorizonError(
+                f"no survival is known at {month:g} months: follow-up ends at {last:.1f} months",
+                "Choose an earlier horizon.",
+            )
+    base = cox.baseline_
+    found = step_function(base["time_months"], base["cumulative_hazard"], horizons)
+    if (found <= 0).any():
+        raise HorizonError(
+            "no event before the first horizon: survival there is 1 for everybody", "Choose a later horizon."
+        )
+    return tuple(float(hazard) for hazard in found)
