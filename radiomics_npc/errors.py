@@ -14,7 +14,6 @@ __all__ = [
     "MaskError",
     "ModelFileError",
     "RadiomicsNPCError",
-    "RadiomicsNPCWarning",
 ]
 
 
@@ -73,7 +72,3 @@ class HorizonError(RadiomicsNPCError):
 
 class ModelFileError(RadiomicsNPCError):
     """A model file is damaged, altered, or not one of ours."""
-
-
-class RadiomicsNPCWarning(UserWarning):
-    """Something the user should know, though work goes on."""

@@ -76,7 +76,7 @@ def test_path_equals_glmnet(coxnet, table):
         np.testing.assert_allclose(path.T, expected.drop(columns="lambda"), rtol=0, atol=atol)
 
 
-def testlargest_penalty_is_where_the_path_starts(coxnet):
+def test_largest_penalty_is_where_the_path_starts(coxnet):
     X, y = coxnet
     scaled = ((X - X.mean()) / X.std(ddof=0)).to_numpy()
     tied = Outcome(np.round(y.time_months / 4) * 4, y.event, y.patient_id)

@@ -66,7 +66,8 @@ class ForestModel(TreeModel):
 
     Notes
     -----
-    Factors and missing values enter as in :class:`BoostedModel`. The order of the columns
+    Factors and missing values enter as in
+    :class:`radiomics_npc.survival.models.boosting.BoostedModel`. The order of the columns
     of the table does not matter. It is not saved: a forest holds a curve for every
     leaf, each of a few patients.
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 class TreeModel(BaseEstimator):
-    """Base of :class:`BoostedModel` and :class:`ForestModel`."""
+    """Base of boosted trees and of the forest."""
 
     max_features: int | None
     max_correlation: float

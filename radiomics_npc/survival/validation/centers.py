@@ -63,7 +63,7 @@ class CenterScores:
 
 
 def center_scores(result: CrossValidation, *, min_events: int = 10, confidence: float = 0.95) -> CenterScores:
-    """Scores of a validation by :class:`LeaveCenterOut`, center by center.
+    """Scores of a validation by ``LeaveCenterOut``, center by center.
 
     Parameters
     ----------

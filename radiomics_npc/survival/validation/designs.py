@@ -26,7 +26,7 @@ __all__ = ["LeaveCenterOut", "RepeatedFolds", "SplitDesign", "TemporalSplit", "s
 
 
 class SplitDesign(Protocol):
-    """What tells :func:`cross_validate` whom to train on and whom to hold out."""
+    """What tells ``cross_validate`` whom to train on and whom to hold out."""
 
     def tasks(self, y: Outcome, random_state: int) -> list[FoldTask]:
         """One task a training fold, each with a seed of its own."""
