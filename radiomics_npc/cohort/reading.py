@@ -17,14 +17,15 @@ from radiomics_npc.cohort.endpoint import read_outcome
 from radiomics_npc.cohort.endpoints import read_endpoints
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.layouts import find_published, published_folder, read_manifest
+from radiomics_npc.cohort.matching import match_patients
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.staging import check_stages
-from radiomics_npc.cohort.tables import name_patients, read_cells
+from radiomics_npc.cohort.tables import read_cells
 from radiomics_npc.config import read_settings
 from radiomics_npc.errors import CohortError
 from radiomics_npc.settings import ClinicalSettings, CohortSettings
 
-__all__ = ["match_patients", "read_cohort"]
+__all__ = ["read_cohort"]
 
 _PUBLISHED_TABLE = "info_diagnoses.csv"
 
@@ -72,12 +73,8 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     findings += faults
     if raw is None:
         if settings.outcome is not None:
-            findings.append(
-                Finding.error(
-                    "an outcome is asked for, but there is no clinical table",
-                    "Name it under cohort.clinical.file.",
-                )
-            )
+            problem = "an outcome is asked for, but there is no clinical table"
+            findings.append(Finding.error(problem, "Name it under cohort.clinical.file."))
         return _cohort(settings, cases, None, None, findings)
     if settings.layout == "clinical":
         cases = [Case(str(p)) for p in sorted(raw.index)]
@@ -93,22 +90,27 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     outcome = None
     endpoints: dict[str, CompetingOutcome] = {}
     if settings.outcome is not None:
-        outcome, faults = read_outcome(raw.loc[kept.index], settings.outcome, tuple(clinical.missing))
-        findings += faults
-        if outcome is not None and not len(outcome) and not any(f.severity == "error" for f in faults):
-            problem = "nobody has a usable outcome"
-            findings.append(Finding.error(problem, "Complete time and event.", where="outcome"))
+        rows, words = raw.loc[kept.index], tuple(clinical.missing)
+        outcome, faults = read_outcome(rows, settings.outcome, words)
+        findings += faults + _nobody_left(outcome, faults)
         why = {fault.patient_id: fault.problem for fault in faults}
         without = kept.index.difference([] if outcome is None else list(outcome.patient_id))
         excluded += [(str(who), why.get(who, "no usable outcome")) for who in without]
-        words = tuple(clinical.missing)
-        endpoints, faults = read_endpoints(raw.loc[kept.index], settings.outcome, words, said=faults)
+        endpoints, faults = read_endpoints(rows, settings.outcome, words, said=faults)
         findings += faults
     cohort = _cohort(settings, cases, _add_centers(kept, cases), outcome, findings)
     if outcome is not None:
         outcome = replace(outcome, simulated=cohort.simulated)
     endpoints = {name: replace(y, simulated=cohort.simulated) for name, y in endpoints.items()}
     return replace(cohort, outcome=outcome, excluded=tuple(excluded), endpoints=endpoints)
+
+
+def _nobody_left(outcome: Outcome | None, faults: Sequence[Finding]) -> list[Finding]:
+    """The fault of an outcome that was read without any, and of nobody."""
+    if outcome is None or len(outcome) or any(fault.severity == "error" for fault in faults):
+        return []
+    problem = "nobody has a usable outcome"
+    return [Finding.error(problem, "Complete time and event.", where="outcome")]
 
 
 def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSettings:
@@ -154,80 +156,6 @@ def _clinical_cells(settings: CohortSettings) -> tuple[pd.DataFrame | None, list
     cells, notes = read_cells(file, settings.clinical.sheet)
     cells, faults = index_by_patient(cells, settings.clinical, file.name)
     return cells, notes + faults
-
-
-def _bare(patient: str) -> str:
-    """Reduce a numeric identifier to its number: "001", "1" and "1.0" are alike."""
-    text = patient.removesuffix(".0")
-    return str(int(text)) if text.isdecimal() else patient
-
-
-def match_patients(table: pd.DataFrame, patients: Sequence[str]) -> tuple[pd.DataFrame, list[Finding]]:
-    """Match the lines of a table to the patients who have images.
-
-    Identical identifiers match first. Among the rest, "1" matches "001" where
-    only one of each is left.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Indexed by patient_id as the table writes it.
-    patients : sequence of str
-        Identifiers of the cases.
-
-    Returns
-    -------
-    DataFrame
-        Lines of those patients, in their order, under their identifiers.
-    list of Finding
-        What was matched loosely, and who is missing on either side.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"T": ["T1", "T2"]}, index=["1", "9"])
-    >>> matched, findings = match_patients(table, ["001"])
-    >>> matched.index.tolist(), [f.problem for f in findings]
-    (['001'], ['1 identifiers differ in leading zeros only (1 is 001): matched', 'no images: left out'])
-    """
-    exact = set(table.index) & set(patients)
-    loose_table = [p for p in table.index if p not in exact]
-    loose_cases = [p for p in patients if p not in exact]
-    renamed = {}
-    findings = []
-    for written in loose_table:
-        alike = [p for p in loose_cases if _bare(p) == _bare(written)]
-        rivals = [p for p in loose_table if _bare(p) == _bare(written)]
-        if len(alike) == len(rivals) == 1:
-            renamed[written] = alike[0]
-        elif alike:
-            findings.append(
-                Finding.error(
-                    f"{name_patients(rivals)} could each be {name_patients(alike)}",
-                    "Write the identifiers alike in the table and on the images.",
-                    written,
-                )
-            )
-    if renamed:
-        first = next(iter(renamed))
-        findings.append(
-            Finding.info(
-                f"{len(renamed)} identifiers differ in leading zeros only ({first} is {renamed[first]}): "
-                "matched",
-                where="patient_id",
-            )
-        )
-    table = table.rename(index=renamed)
-    without_images = [p for p in table.index if p not in set(patients)]
-    findings += [
-        Finding.warning("no images: left out", "Add the images, or ignore this.", str(p))
-        for p in without_images
-    ]
-    findings += [
-        Finding.warning("no line in the clinical table: not in any model", "Add the line, or ignore this.", p)
-        for p in patients
-        if p not in set(table.index)
-    ]
-    return table.loc[[p for p in patients if p in set(table.index)]].rename_axis(index="patient_id"), findings
 
 
 def _with_center(case: Case, clinical: pd.DataFrame) -> Case:

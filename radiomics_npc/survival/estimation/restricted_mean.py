@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -29,8 +29,6 @@ __all__ = [
     "restricted_mean",
     "restricted_mean_difference",
 ]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -90,13 +90,7 @@ def save_model(
     >>> bool((load_model(folder).predict_risk(X) == model.predict_risk(X)).all())
     True
     """
-    kind = type(model).__name__
-    if _KINDS.get(kind) is not type(model):
-        raise ModelFileError(f"a {kind} cannot be saved", f"Save one of {', '.join(_KINDS)}.")
-    try:
-        described = model.to_dict()
-    except NotFittedError:
-        raise ModelFileError(f"the {kind} is not fitted", "Fit it first.") from None
+    described = _described(model)
     said = {
         "simulated": bool(getattr(model, "simulated_", False)) if simulated is None else bool(simulated),
         "endpoint": endpoint or getattr(model, "outcome_name_", ""),
@@ -114,20 +108,13 @@ def save_model(
         "horizons_months": _horizons(model, horizons_months),
         "versions": software_versions(),
         "settings": dict(settings or {}),
-        "kind": kind,
+        "kind": type(model).__name__,
         "model": described,
         "trees_sha256": None if trees is None else hashlib.sha256(trees).hexdigest(),
     })  # fmt: skip
     content["sha256"] = _digest(content, "Fit it again, and give settings that JSON can hold.")
     _check(content, "the model cannot be saved", "Fit it again.")
-    folder = Path(folder)
-    if trees is not None:
-        with write_atomic(folder / "model.ubj") as temporary:
-            temporary.write_bytes(trees)
-    write_json(folder / "model.json", content)
-    if trees is None:
-        (folder / "model.ubj").unlink(missing_ok=True)
-    return folder / "model.json"
+    return _write(Path(folder), content, trees)
 
 
 def load_model(folder: Path | str) -> Any:
@@ -165,6 +152,28 @@ def load_model(folder: Path | str) -> Any:
     for part in parts:
         part.simulated_, part.outcome_name_ = content["simulated"], content["endpoint"]
     return model
+
+
+def _described(model: Model) -> dict[str, Any]:
+    """What a model of a kind that can be saved tells of itself."""
+    kind = type(model).__name__
+    if _KINDS.get(kind) is not type(model):
+        raise ModelFileError(f"a {kind} cannot be saved", f"Save one of {', '.join(_KINDS)}.")
+    try:
+        return model.to_dict()
+    except NotFittedError:
+        raise ModelFileError(f"the {kind} is not fitted", "Fit it first.") from None
+
+
+def _write(folder: Path, content: Mapping[str, Any], trees: bytes | None) -> Path:
+    """The trees first, so that there is never a model.json without those it names."""
+    if trees is not None:
+        with write_atomic(folder / "model.ubj") as temporary:
+            temporary.write_bytes(trees)
+    write_json(folder / "model.json", content)
+    if trees is None:
+        (folder / "model.ubj").unlink(missing_ok=True)
+    return folder / "model.json"
 
 
 def _horizons(model: Model, wanted: Sequence[float] | None) -> list[float]:

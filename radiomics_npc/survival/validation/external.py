@@ -150,11 +150,7 @@ def validate_model(
     )
     if isinstance(model, PrognosticModel):
         predictions["group"] = model.groups_.predict(risk)
-    notes = []
-    beyond = outside_training(model.model if isinstance(model, RecalibratedModel) else model, X)
-    if beyond.to_numpy().any():
-        columns = ", ".join(beyond.columns[beyond.any()])
-        notes.append(f"{int(beyond.any(axis=1).sum())} patients lie outside the training range in {columns}")
+    notes = _beyond_training(model, X)
     calibration = None
     try:
         calibration = calibrate(y, predictions[name], horizon_months=horizon_months)
@@ -177,6 +173,14 @@ def validate_model(
         predictions, len(y), int(y.event.sum()), horizon_months, tuple(notes),
         bool(y.simulated or getattr(model, "simulated_", False)), tuple(scores), mix,
     )  # fmt: skip
+
+
+def _beyond_training(model: Any, X: pd.DataFrame) -> list[str]:
+    beyond = outside_training(model.model if isinstance(model, RecalibratedModel) else model, X)
+    if not beyond.to_numpy().any():
+        return []
+    columns = ", ".join(beyond.columns[beyond.any()])
+    return [f"{int(beyond.any(axis=1).sum())} patients lie outside the training range in {columns}"]
 
 
 def require_same_extraction(model: Any, features: FeatureTable | None) -> None:

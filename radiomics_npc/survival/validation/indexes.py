@@ -9,7 +9,7 @@ equal ``validate(cph(...), dxy = TRUE)``. Nagelkerke NJD. Biometrika 1991;78:691
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
@@ -21,7 +21,6 @@ from radiomics_npc.survival.metrics.concordance import harrell_c
 
 __all__ = ["INDEXES", "gini_mean_difference", "risk_indexes"]
 
-Floats = NDArray[np.float64]
 INDEXES = ("harrell_c", "dxy", "r2", "slope", "d", "u", "q", "g")
 
 

@@ -136,19 +136,28 @@ def learning_curve(
     for k, share in enumerate(sizes):
         mine = predictions[predictions["repeat"] // repeats == k]
         lost = failures[failures["repeat"] // repeats == k]
-        found = fold_concordances(mine, y, float(y.time_months.max()) or 1.0)
-        score = mean_scores(found, lost, confidence).set_index("metric").loc["harrell_c"]
         used = [task.training(len(y)) for task in tasks if task.repeat // repeats == k]
-        rows.append({
-            "share": share, "training_patients": float(np.mean([len(part) for part in used])),
-            "training_events": float(np.mean([y.event[part].sum() for part in used])),
-            **score[["estimate", "se", "lower", "upper", "repeats", "failed_folds"]].to_dict(),
-        })  # fmt: skip
+        rows.append({"share": share, **_point(mine, lost, used, y, confidence)})
     notes = tuple({
         f"Fits failed where {row['training_events']:.0f} events trained."
         for row in rows if row["failed_folds"]
     })  # fmt: skip
     return LearningCurve(pd.DataFrame(rows), confidence, len(y), int(y.event.sum()), notes, bool(y.simulated))
+
+
+def _point(
+    predictions: pd.DataFrame, failures: pd.DataFrame, used: Sequence[Rows], y: Outcome,
+    confidence: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Sizes of the training folds, and C of the models made from them."""
+    found = fold_concordances(predictions, y, float(y.time_months.max()) or 1.0)
+    score = mean_scores(found, failures, confidence).set_index("metric").loc["harrell_c"]
+    told = ("estimate", "se", "lower", "upper", "repeats", "failed_folds")
+    return {
+        "training_patients": float(np.mean([len(part) for part in used])),
+        "training_events": float(np.mean([y.event[part].sum() for part in used])),
+        **{name: score[name] for name in told},
+    }
 
 
 def _parts(task: FoldTask, y: Outcome, sizes: Sequence[float]) -> list[FoldTask]:
