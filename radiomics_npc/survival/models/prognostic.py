@@ -312,7 +312,8 @@ class PrognosticModel(BaseEstimator):
             parts.append(
                 _explained("rad_score", formula["feature"], "", formula["coefficient"], "coefficient")
             )
-        return pd.concat(parts, ignore_index=True)
+        # A Cox model without any term, where the Rad-score was left out, has no rows to show.
+        return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
     def to_frame(self) -> pd.DataFrame:
         """The same as :meth:`explain`."""
