@@ -1,0 +1,1 @@
+"""Contours drawn by a network, and how far they are from those drawn by hand."""
