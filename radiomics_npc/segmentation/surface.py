@@ -259,5 +259,5 @@ def _sorted(distances: Floats, areas: Floats) -> tuple[Floats, Floats]:
 def _quantile(distances: Floats, areas: Floats, share: float) -> float:
     if distances.size == 0:
         return 0.0
-    place = np.searchsorted(np.cumsum(areas) / areas.sum(), share)
+    place = int(np.searchsorted(np.cumsum(areas) / areas.sum(), share))
     return float(distances[min(place, distances.size - 1)])
