@@ -18,7 +18,7 @@ from scipy.spatial import ConvexHull
 from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging._triangle_cases import CORNERS, EDGES, TRIANGLES
 
-__all__ = ["MeshGeometry", "mesh_geometry"]
+__all__ = ["MeshGeometry", "case_tables", "mesh_geometry"]
 
 
 class MeshGeometry(NamedTuple):
@@ -94,8 +94,25 @@ def _triangles() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     return np.array(case), middles[np.array(corners)].reshape(-1, 3, 3)
 
 
-def _case_tables(spacing: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    """Per case: triangle area, vector area along x, and its first moment in x."""
+def case_tables(spacing: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """What marching cubes puts into a cube of eight voxel centers, for each of its 256 cases.
+
+    Parameters
+    ----------
+    spacing : array, shape (3,)
+        Size of a voxel along x, y and z in mm.
+
+    Returns
+    -------
+    tuple of array, each of shape (256,)
+        Area of the triangles (mm2), their vector area along x, and its first moment in x.
+
+    Examples
+    --------
+    >>> area = case_tables(np.array([1.0, 1.0, 1.0]))[0]
+    >>> area[[0, 1, 255]].round(3)  # none, one corner, all corners inside
+    array([0.   , 0.217, 0.   ])
+    """
     case, corners = _triangles()
     a, b, c = np.moveaxis(corners * spacing, 1, 0)
     normal = np.cross(b - a, c - a) / 2
@@ -113,7 +130,7 @@ def _area_and_volume(padded: NDArray[np.bool_], spacing: NDArray[np.float64]) ->
     columns = code.shape[2]
     keys = code.astype(np.intp) * columns + np.arange(columns)
     counts = np.bincount(keys.ravel(), minlength=256 * columns).reshape(256, columns)
-    area, vector_area, moment = _case_tables(spacing)
+    area, vector_area, moment = case_tables(spacing)
     cases = counts.sum(axis=1)
     offsets = counts @ (np.arange(columns) * spacing[0])
     return float(cases @ area), abs(float(cases @ moment + offsets @ vector_area))

@@ -31,7 +31,7 @@ from scipy.spatial import cKDTree
 
 from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging._triangle_cases import CORNERS
-from radiomics_npc.imaging.mesh import _case_tables
+from radiomics_npc.imaging.mesh import case_tables
 
 __all__ = ["SurfaceDistances", "SurfaceMode", "surface_distances"]
 
@@ -234,7 +234,7 @@ def _surfels(padded: NDArray[np.bool_], spacing: Floats) -> Elements:
     code = np.zeros(shape, dtype=np.uint8)
     for bit, (x, y, z) in enumerate(CORNERS):
         code |= padded[z:, y:, x:][: shape[0], : shape[1], : shape[2]].astype(np.uint8) << np.uint8(bit)
-    area = _case_tables(spacing[::-1])[0]
+    area = case_tables(spacing[::-1])[0]
     # surface-distance cuts a corner with more than four voxels inside as its negative, VTK does not always
     number = np.arange(256)
     filled = np.array([n.bit_count() for n in range(256)])
