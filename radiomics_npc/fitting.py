@@ -86,16 +86,17 @@ class Fitting:
             return found
         self.run.forget_fit()
         self._size_up()
-        # First, since a model that cannot be fitted to all patients is known in seconds.
+        # One thread: sums in another order would change last digits, and tables their bytes.
         with single_threaded():
+            # First, since a model that cannot be fitted to all patients is known in seconds.
             models = {name: model.fit(self.data.X, self.data.y) for name, model in self._models().items()}
-        for name, model in models.items():
-            self._save(name, model)
-        result = self._validate()
-        self._write(result)
-        self._explain(models)
-        self._move_contours(models)
-        self._validate_further()
+            for name, model in models.items():
+                self._save(name, model)
+            result = self._validate()
+            self._write(result)
+            self._explain(models)
+            self._move_contours(models)
+            self._validate_further()
         self.run.record(fit_key=self._key())
         return result
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from radiomics_npc.settings import MODEL_NAMES
-from radiomics_npc.storage import write_json
+from radiomics_npc.storage import TEMPORARY, write_json
 
 __all__ = ["RunFolder"]
 
@@ -78,6 +78,11 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "log.txt").open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def sweep(self) -> None:
+        """Remove what a run that was killed left half-written."""
+        for stray in self.path.rglob(f"{TEMPORARY}*"):
+            stray.unlink(missing_ok=True)
 
     def read_record(self) -> dict[str, Any]:
         """Return what run.json holds; empty at first."""

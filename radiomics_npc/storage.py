@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 __all__ = [
+    "TEMPORARY",
     "FeatureStore",
     "content_key",
     "file_digest",
@@ -29,6 +30,8 @@ __all__ = [
     "write_table",
     "write_text",
 ]
+
+TEMPORARY = ".tmp-"  # how the name of a file begins that is not finished yet
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def write_atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -227,6 +227,7 @@ class Study:
 
     def _prepare(self) -> None:
         """Check the cohort, and start the run folder with who is in it."""
+        self._run.sweep()
         report = self.check()
         if not report.ok:
             report.print()
