@@ -145,6 +145,23 @@ class CohortSettings(_Settings):
         return self
 
 
+class SegmentationSettings(_Settings):
+    """Masks predicted by a model, where none are drawn or for everybody."""
+
+    model: Path | None = None
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    flips: bool = True
+    when: Literal["missing", "always"] = "missing"
+    probabilities: bool = False
+    uncertainty: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _enough_variations(self) -> SegmentationSettings:
+        if self.uncertainty == 1:
+            raise ValueError("one variation has no spread: uncertainty needs 2 or more, or 0")
+        return self
+
+
 class StabilitySettings(_Settings):
     """Features measured again under perturbed masks and images; unstable ones are left out of the models."""
 
@@ -241,6 +258,7 @@ class StudySettings(_Settings):
     seed: int = 20240101
     jobs: int = Field(default=0, ge=0)
     cohort: CohortSettings
+    segmentation: SegmentationSettings | None = None
     features: FeatureSettings | None = Field(default_factory=FeatureSettings)
     models: ModelSettings | None = Field(default_factory=ModelSettings)
     validation: ValidationSettings = Field(default_factory=ValidationSettings)
@@ -264,6 +282,8 @@ class StudySettings(_Settings):
                 raise ValueError(f"nomogram.model {self.nomogram.model} is not among models.fit")
             if not self.nomogram.model.endswith("_cox"):
                 raise ValueError("nomogram.model must be a Cox model: a boosted one has no points scale")
+        if self.segmentation is not None and self.cohort.layout == "clinical":
+            raise ValueError("segmentation needs images, which layout clinical has none of")
         harmonize = self.models.harmonize if self.models is not None else None
         left_out = self.validation.by if self.validation.design == "leave_center_out" else None
         if harmonize is not None and harmonize.by == left_out and harmonize.unseen == "error":
