@@ -4,6 +4,8 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 DEMO ?= demo
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# PyPI's torch for Linux brings gigabytes of CUDA libraries; the CPU build lies here.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test lint bench clean check-machine
 
@@ -40,5 +42,6 @@ $(VENV)/.installed: pyproject.toml constraints.txt | check-machine
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) torch
 	$(PIP) install --constraint constraints.txt --editable ".[test]"
 	touch $@
