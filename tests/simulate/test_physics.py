@@ -1,10 +1,14 @@
 """Signal equations against closed forms and a step-by-step Bloch calculation."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from radiomics_npc.simulate.fields import blur_matrix, lanczos_matrix, linear_matrix, smooth_noise
-from radiomics_npc.simulate.physics import _rician, _slice_profile, enhance, spin_echo
+from radiomics_npc.simulate.physics import _rician, _slice_profile
+from radiomics_npc.simulate.signal import enhance, spin_echo
 from radiomics_npc.simulate.tissue import Tissue, tissue_table
 
 
@@ -109,3 +113,11 @@ def test_smooth_noise_has_unit_variance_everywhere_and_the_scale_asked_for():
     far = np.mean(fields[:, :, :, :-24] * fields[:, :, :, 24:])
     assert near > 0.95
     assert abs(far) < 0.03
+
+
+def test_what_makes_training_data_needs_numpy_alone():
+    code = (
+        "import sys; import radiomics_npc.simulate.signal, radiomics_npc.simulate.tissue; "
+        "sys.exit(bool({'SimpleITK', 'scipy', 'pandas', 'pydicom'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
