@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.estimation.censoring import censoring_influence, horizon_weights
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
+from radiomics_npc.survival.metrics.horizon import share_table
 
 __all__ = ["BrierScore", "brier_at", "integrated_brier", "ipa", "null_survival"]
 
@@ -65,22 +65,9 @@ class BrierScore:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a horizon: time_months, brier, se, lower, upper, null_brier, ipa, ibs; simulated, if so."""
-        reach = norm.ppf(0.5 + self.confidence / 2) * self.se
-        table = pd.DataFrame(
-            {
-                "time_months": self.time_months,
-                "brier": self.brier,
-                "se": self.se,
-                "lower": np.maximum(self.brier - reach, 0.0),
-                "upper": np.minimum(self.brier + reach, 1.0),
-                "null_brier": self.null_brier,
-                "ipa": self.ipa,
-                "ibs": self.ibs,
-            }
-        )
-        if self.simulated:
-            table["simulated"] = True
-        return table
+        table = share_table(self.time_months, "brier", self.brier, self.se, self.confidence)
+        table = table.assign(null_brier=self.null_brier, ipa=self.ipa, ibs=self.ibs)
+        return table.assign(simulated=True) if self.simulated else table
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3f}".format)

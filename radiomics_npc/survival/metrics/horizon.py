@@ -8,12 +8,14 @@ Kaplan EL, Meier P. J Am Stat Assoc 1958;53:457-481.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
 
-__all__ = ["survival_in_subsets", "with_predictions"]
+__all__ = ["share_table", "survival_in_subsets", "with_predictions"]
 
 Floats = NDArray[np.float64]
 
@@ -105,3 +107,33 @@ def survival_in_subsets(y: Outcome, weights: ArrayLike, *, horizon_months: float
     followed = (weight[time >= horizon_months] > 0).any(axis=0)
     survival[~followed & (survival > 0)] = np.nan
     return survival
+
+
+def share_table(
+    time_months: Floats, name: str, estimate: Floats, se: Floats, confidence: float
+) -> pd.DataFrame:
+    """A score between 0 and 1 at some horizons, with normal limits that stay there.
+
+    Parameters
+    ----------
+    time_months, estimate, se : array of float, shape (t,)
+    name : str
+        Of the column of the estimate.
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        time_months, the estimate, se, lower, upper.
+
+    Examples
+    --------
+    >>> share_table(np.array([60.0]), "auc", np.array([0.9]), np.array([0.1]), 0.95).round(3)
+       time_months  auc   se  lower  upper
+    0         60.0  0.9  0.1  0.704    1.0
+    """
+    reach = norm.ppf(0.5 + confidence / 2) * se
+    lower, upper = np.maximum(estimate - reach, 0.0), np.minimum(estimate + reach, 1.0)
+    return pd.DataFrame(
+        {"time_months": time_months, name: estimate, "se": se, "lower": lower, "upper": upper}
+    )

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.survival.estimation.censoring import censoring_influence, horizon_weights
+from radiomics_npc.survival.metrics.horizon import share_table
 
 __all__ = ["AUC", "auc_at", "roc_at"]
 
@@ -58,21 +58,9 @@ class AUC:
 
     def to_frame(self) -> pd.DataFrame:
         """One row a horizon: time_months, auc, se, lower, upper, cases, controls; simulated, if so."""
-        reach = norm.ppf(0.5 + self.confidence / 2) * self.se
-        table = pd.DataFrame(
-            {
-                "time_months": self.time_months,
-                "auc": self.auc,
-                "se": self.se,
-                "lower": np.maximum(self.auc - reach, 0.0),
-                "upper": np.minimum(self.auc + reach, 1.0),
-                "cases": self.cases,
-                "controls": self.controls,
-            }
-        )
-        if self.simulated:
-            table["simulated"] = True
-        return table
+        table = share_table(self.time_months, "auc", self.auc, self.se, self.confidence)
+        table = table.assign(cases=self.cases, controls=self.controls)
+        return table.assign(simulated=True) if self.simulated else table
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
