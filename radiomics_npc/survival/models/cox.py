@@ -9,14 +9,12 @@ J Am Stat Assoc 1989;84:1074-1078 (robust covariance).
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.outcome import Outcome
@@ -26,15 +24,16 @@ from radiomics_npc.survival.estimation.partial_likelihood import sandwich_covari
 from radiomics_npc.survival.models.cox_curves import Curve, curves_by_stratum, learn_curves, strata_table
 from radiomics_npc.survival.models.cox_fit import fit_cox
 from radiomics_npc.survival.models.hazard_ratios import hazard_ratios, wald_tests
+from radiomics_npc.survival.models.regression import Regression
 from radiomics_npc.survival.strata import stratum_labels
-from radiomics_npc.survival.terms import Term, encode_terms
+from radiomics_npc.survival.terms import encode_terms
 
 __all__ = ["CoxModel"]
 
 Floats = NDArray[np.float64]
 
 
-class CoxModel(BaseEstimator):
+class CoxModel(Regression):
     """Cox regression with Efron's method for ties.
 
     Parameters
@@ -179,8 +178,7 @@ class CoxModel(BaseEstimator):
     ) -> None:
         """Store all that predictions need, and nothing of single patients."""
         columns = design.columns
-        self.coef_ = pd.Series(beta, index=columns, name="coef", dtype=float)
-        self.covariance_ = pd.DataFrame(covariance, index=columns, columns=columns)
+        self._keep_coefficients(beta, covariance, columns)
         self.terms_ = [term.with_coefficients(self.coef_) for term in design.terms]
         self.columns_ = self._needed()
         center = matrix.mean(axis=0)
@@ -198,23 +196,6 @@ class CoxModel(BaseEstimator):
         return [term.name for term in self.terms_ if term.kind != "interaction"] + list(self.strata)
 
     # -- predictions -------------------------------------------------------------------------
-
-    def linear_predictor(self, X: pd.DataFrame) -> Floats:
-        """Sum of coefficient times value, not centered, shape (n,).
-
-        Raises
-        ------
-        CohortError
-            A column is absent, holds missing values, or a level the model does not know.
-        """
-        check_is_fitted(self, "terms_")
-        check_rows(X)
-        result: Floats = encode_terms(self.terms_, X) @ self.coef_.to_numpy()
-        return result
-
-    def predict_risk(self, X: pd.DataFrame) -> Floats:
-        """Log relative hazard, shape (n,); higher is worse."""
-        return self.linear_predictor(X)
 
     def predict(self, X: pd.DataFrame) -> Floats:
         """The same as :meth:`predict_risk`, for a scikit-learn Pipeline."""
@@ -284,17 +265,8 @@ class CoxModel(BaseEstimator):
         check_is_fitted(self, "terms_")
         return wald_tests(self.terms_, self.coef_, self.covariance_)
 
-    def to_frame(self) -> pd.DataFrame:
-        """The same as :meth:`summary`."""
-        return self.summary()
-
-    def _repr_html_(self) -> str:
-        if not hasattr(self, "terms_"):
-            return f"<p>{self!r}, not fitted</p>"
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes_)
-        who = "simulated patients" if getattr(self, "simulated_", False) else "patients"
-        head = f"<p>Cox model: {self.n_} {who}, {self.events_} events</p>"
-        return head + self.summary().to_html(index=False, float_format="{:.3g}".format) + f"<ul>{notes}</ul>"
+    def _title(self, who: str) -> str:
+        return f"Cox model: {self.n_} {who}, {self.events_} events"
 
     # -- model file --------------------------------------------------------------------------
 
@@ -316,12 +288,9 @@ class CoxModel(BaseEstimator):
     def from_dict(cls, content: Mapping[str, Any]) -> CoxModel:
         """Inverse of :meth:`to_dict`."""
         model = cls(**content["parameters"])
-        model.terms_ = [Term.from_dict(term) for term in content["terms"]]
-        columns = [column for term in model.terms_ for column in term.columns]
+        columns = model._read_terms(content)
         values = [b for term in model.terms_ for b in term.coefficients[-len(term.columns) :]]
-        model.coef_ = pd.Series(values, index=columns, name="coef", dtype=float)
-        square = np.asarray(content["covariance"], dtype=float).reshape(len(columns), len(columns))
-        model.covariance_ = pd.DataFrame(square, index=columns, columns=columns)
+        model._keep_coefficients(values, content["covariance"], columns)
         model.columns_ = model._needed()
         model.center_ = pd.Series(content["center"], index=columns, dtype=float)
         model.baseline_ = pd.DataFrame(content["baseline"])

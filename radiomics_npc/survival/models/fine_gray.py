@@ -12,28 +12,27 @@ Fine JP, Gray RJ. J Am Stat Assoc 1999;94:496-509. Latouche A et al. J Clin Epid
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from radiomics_npc.cohort.competing import CompetingOutcome
-from radiomics_npc.survival.design import Design, Term, check_rows, encode_terms
+from radiomics_npc.survival.design import Design, check_rows
 from radiomics_npc.survival.estimation.baseline import survival_at
 from radiomics_npc.survival.estimation.subdistribution import fit_subdistribution
 from radiomics_npc.survival.models.hazard_ratios import hazard_ratios
+from radiomics_npc.survival.models.regression import Regression
 
 __all__ = ["FineGrayModel"]
 
 Floats = NDArray[np.float64]
 
 
-class FineGrayModel(BaseEstimator):
+class FineGrayModel(Regression):
     """Fine and Gray's model, with Breslow's method for ties.
 
     Parameters
@@ -89,29 +88,14 @@ class FineGrayModel(BaseEstimator):
         design = Design(X, own, min_category=self.min_category)
         self.merged_, self.dropped_, self.notes_ = design.merged, design.dropped, design.notes
         found = fit_subdistribution(design.encode(X), y, self.cause)
-        columns = design.columns
         self.terms_ = list(design.terms)
-        self.coef_ = pd.Series(found.beta, index=columns, name="coef", dtype=float)
-        self.covariance_ = pd.DataFrame(found.covariance, index=columns, columns=columns)
+        self._keep_coefficients(found.beta, found.covariance, design.columns)
         self.baseline_, self.loglik_ = found.baseline, found.loglik
         self.follow_up_months_ = float(y.time_months.max())
         self.n_, self.events_ = len(y), int(own.event.sum())
         self.competing_events_ = int((y.cause > 0).sum()) - self.events_
         self.outcome_name_, self.simulated_ = y.name, y.simulated
         return self
-
-    def predict_risk(self, X: pd.DataFrame) -> Floats:
-        """Log relative subdistribution hazard, shape (n,); higher is worse.
-
-        Raises
-        ------
-        CohortError
-            A column is absent, holds missing values, or a level the model does not know.
-        """
-        check_is_fitted(self, "terms_")
-        check_rows(X)
-        result: Floats = encode_terms(self.terms_, X) @ self.coef_.to_numpy()
-        return result
 
     def predict_cumulative_incidence(self, X: pd.DataFrame, times: Sequence[float] | ArrayLike) -> Floats:
         """Probability to have had the event first, shape (n, t); NaN past the follow-up in training."""
@@ -131,18 +115,9 @@ class FineGrayModel(BaseEstimator):
         table.loc[table["z"].notna(), "se"] = np.sqrt(np.diag(self.covariance_))
         return table.assign(simulated=True) if self.simulated_ else table
 
-    def to_frame(self) -> pd.DataFrame:
-        """The same as :meth:`summary`."""
-        return self.summary()
-
-    def _repr_html_(self) -> str:
-        if not hasattr(self, "terms_"):
-            return f"<p>{self!r}, not fitted</p>"
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes_)
-        who = "simulated patients" if self.simulated_ else "patients"
-        head = f"<p>Fine-Gray model: {self.n_} {who}, {self.events_} events"
-        head += f", {self.competing_events_} competing events</p>"
-        return head + self.summary().to_html(index=False, float_format="{:.3g}".format) + f"<ul>{notes}</ul>"
+    def _title(self, who: str) -> str:
+        competing = f"{self.competing_events_} competing events"
+        return f"Fine-Gray model: {self.n_} {who}, {self.events_} events, {competing}"
 
     def to_dict(self) -> dict[str, Any]:
         """All that was learnt, for a JSON file; no patient rows."""
@@ -160,11 +135,8 @@ class FineGrayModel(BaseEstimator):
     def from_dict(cls, content: Mapping[str, Any]) -> FineGrayModel:
         """Inverse of :meth:`to_dict`."""
         model = cls(**content["parameters"])
-        model.terms_ = [Term.from_dict(term) for term in content["terms"]]
-        columns = [column for term in model.terms_ for column in term.columns]
-        model.coef_ = pd.Series(content["coefficients"], index=columns, name="coef", dtype=float)
-        square = np.asarray(content["covariance"], dtype=float).reshape(len(columns), len(columns))
-        model.covariance_ = pd.DataFrame(square, index=columns, columns=columns)
+        columns = model._read_terms(content)
+        model._keep_coefficients(content["coefficients"], content["covariance"], columns)
         model.baseline_ = pd.DataFrame(content["baseline"])
         for key in _PLAIN:
             setattr(model, f"{key}_", content[key])
