@@ -118,6 +118,17 @@ class RegressionPart(WithBaseline):
     dropped: ByName[Text]
     notes: Texts
 
+    @field_validator("terms", check_fields=False)
+    @classmethod
+    def _check_terms(cls, terms: list[BareTermPart]) -> list[BareTermPart]:
+        check_products(list(terms))
+        return terms
+
+    @field_validator("covariance", check_fields=False)
+    @classmethod
+    def _check_covariance(cls, values: list[list[float]], info: ValidationInfo) -> list[list[float]]:
+        return check_covariance(values, len(_columns(info))) if known(info, "terms") else values
+
 
 class CoxPart(RegressionPart):
     """See :class:`radiomics_npc.survival.models.cox.CoxModel`."""
@@ -129,17 +140,6 @@ class CoxPart(RegressionPart):
     spread: ByName[Numbers]
     strata: StrataPart
     penalizer: NotNegative
-
-    @field_validator("terms")
-    @classmethod
-    def _check_terms(cls, terms: list[FittedTermPart]) -> list[FittedTermPart]:
-        check_products(list(terms))
-        return terms
-
-    @field_validator("covariance")
-    @classmethod
-    def _check_covariance(cls, values: list[list[float]], info: ValidationInfo) -> list[list[float]]:
-        return check_covariance(values, len(_columns(info))) if known(info, "terms") else values
 
     @field_validator("center")
     @classmethod
@@ -192,22 +192,11 @@ class FineGrayPart(RegressionPart):
     outcome_name: Text
     simulated: bool
 
-    @field_validator("terms")
-    @classmethod
-    def _check_terms(cls, terms: list[BareTermPart]) -> list[BareTermPart]:
-        check_products(list(terms))
-        return terms
-
     @field_validator("coefficients")
     @classmethod
     def _check_coefficients(cls, values: list[float], info: ValidationInfo) -> list[float]:
         require(not known(info, "terms") or len(values) == len(_columns(info)), "does not fit the terms")
         return values
-
-    @field_validator("covariance")
-    @classmethod
-    def _check_covariance(cls, values: list[list[float]], info: ValidationInfo) -> list[list[float]]:
-        return check_covariance(values, len(_columns(info))) if known(info, "terms") else values
 
     @field_validator("competing_events")
     @classmethod
