@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ __all__ = ["TreeModel"]
 Floats = NDArray[np.float64]
 
 
-class TreeModel(BaseEstimator):
+class TreeModel(BaseEstimator, ABC):
     """Base of boosted trees and of the forest."""
 
     max_features: int | None
@@ -57,9 +59,9 @@ class TreeModel(BaseEstimator):
         self.n_, self.events_ = len(y), int(y.event.sum())
         self.outcome_name_, self.simulated_ = y.name, y.simulated
 
+    @abstractmethod
     def predict_risk(self, X: pd.DataFrame) -> Floats:
         """Risk, shape (n,); higher is worse."""
-        raise NotImplementedError
 
     def predict(self, X: pd.DataFrame) -> Floats:
         """The same as :meth:`predict_risk`, for a scikit-learn Pipeline."""
@@ -69,18 +71,18 @@ class TreeModel(BaseEstimator):
         """Limits of the survival probability, shape (n, 2): NaN, for trees have none."""
         return np.full((len(X), 2), np.nan)
 
+    @abstractmethod
     def importance(self) -> pd.DataFrame:
         """Columns by what they contribute, the most important first: column, ..., share."""
-        raise NotImplementedError
 
     def to_frame(self) -> pd.DataFrame:
         """The same as :meth:`importance`; with a column ``simulated`` if the patients never lived."""
         table = self.importance()
         return table.assign(simulated=True) if getattr(self, "simulated_", False) else table
 
+    @abstractmethod
     def _summary(self) -> str:
         """Name and number of the trees."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         if not hasattr(self, "columns_"):
