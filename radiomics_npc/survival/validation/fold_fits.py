@@ -76,6 +76,11 @@ class FitFold:
         self.horizons_months = list(horizons_months)
         self.columns = [pfs_column(horizon) for horizon in self.horizons_months]
 
+    @classmethod
+    def for_concordance(cls, model: Any, X: pd.DataFrame, y: Outcome) -> FitFold:
+        """One model of which C alone counts: a horizon that every fold is followed to will do."""
+        return cls({"model": model}, X, y, [float(np.median(y.time_months))])
+
     def __call__(self, task: FoldTask) -> FoldResult:
         """Fit every model to the patients of the other folds; a fault of the data is listed, not raised."""
         parts, failures, selected = [], [], []

@@ -126,7 +126,7 @@ def learning_curve(
         for task in whole
         for k, part in enumerate(_parts(task, y, sizes))
     ]
-    work = FitFold({"model": model}, X, y, [float(np.median(y.time_months))])
+    work = FitFold.for_concordance(model, X, y)
     done = list(track(map_cases(work, tasks, jobs=jobs, ordered=True), "learning curve", len(tasks)))
     predictions = pd.concat([result.predictions for result in done], ignore_index=True)
     failures = pd.DataFrame(
@@ -150,7 +150,7 @@ def _point(
     confidence: float,
 ) -> dict[str, Any]:  # fmt: skip
     """Sizes of the training folds, and C of the models made from them."""
-    found = fold_concordances(predictions, y, float(y.time_months.max()) or 1.0)
+    found = fold_concordances(predictions, y)
     score = mean_scores(found, failures, confidence).set_index("metric").loc["harrell_c"]
     told = ("estimate", "se", "lower", "upper", "repeats", "failed_folds")
     return {

@@ -89,10 +89,9 @@ class _PermutedC:
             order = np.random.default_rng(seed).permutation(len(y))
             y = replace(y, time_months=y.time_months[order], event=y.event[order])
         tasks = self.design.tasks(y, self.random_state if seed is None else seed)
-        # C alone counts: a horizon that every fold is followed to will do.
-        work = FitFold({"model": self.model}, self.X, y, [float(np.median(y.time_months))])
+        work = FitFold.for_concordance(self.model, self.X, y)
         predictions = pd.concat([work(task).predictions for task in tasks], ignore_index=True)
-        found = fold_concordances(predictions, y, float(y.time_months.max()) or 1.0)
+        found = fold_concordances(predictions, y)
         values = [
             c.estimate for (_, metric, _), c in found.items() if metric == "harrell_c" and c is not None
         ]

@@ -61,7 +61,7 @@ def _in_order(rows: pd.DataFrame, y: Outcome) -> tuple[pd.DataFrame, Outcome]:
     return rows.set_index("patient_id").loc[part.patient_id], part
 
 
-def fold_concordances(predictions: pd.DataFrame, y: Outcome, tau: float) -> Found:
+def fold_concordances(predictions: pd.DataFrame, y: Outcome, tau: float = np.inf) -> Found:
     """C of every model, metric and repeat; None where a fold failed. Patients in the order of y."""
     found: Found = {}
     for key, rows in predictions.groupby(["model", "repeat"], sort=False):
