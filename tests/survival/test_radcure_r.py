@@ -19,17 +19,11 @@ from radiomics_npc.survival.models.proportional_hazards import proportional_haza
 from radiomics_npc.survival.models.standard import standard_model
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [
-    pytest.mark.shared,
-    pytest.mark.skipif(
-        not (ROOT.parent / "shared/data/radcure_npc").exists(),
-        reason="the RADCURE table is not beside the project",
-    ),
-]
+pytestmark = pytest.mark.shared
 
 
 @pytest.fixture(scope="module")
-def cohort_and_model():
+def cohort_and_model(shared):
     settings = read_settings(ROOT / "configs/examples/radcure_npc.yaml")
     cohort = read_cohort(settings.cohort)
     X, y, _ = design_matrix(cohort, clinical=settings.models.clinical)
@@ -81,7 +75,7 @@ def test_fine_gray_equals_r(cohort_and_model, numbers):
     np.testing.assert_allclose([row["coef"], row["se"]], numbers("radcure")["fine_gray"], rtol=0, atol=1e-9)
 
 
-def test_another_endpoint_can_be_modelled(tmp_path):
+def test_another_endpoint_can_be_modelled(shared, tmp_path):
     settings = read_settings(ROOT / "configs/examples/radcure_npc.yaml")
     models = settings.models.model_copy(update={"fit": ["clinical_cox"], "endpoint": "OS"})
     validation = settings.validation.model_copy(
