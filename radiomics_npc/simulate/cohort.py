@@ -26,7 +26,7 @@ from radiomics_npc.simulate.dicom import DESCRIPTION, write_series
 from radiomics_npc.simulate.head import enlarged_nodes
 from radiomics_npc.simulate.physics import take_image
 from radiomics_npc.simulate.published import MORPHOLOGY
-from radiomics_npc.simulate.tumor import Growth, contour, draw_interior, grow
+from radiomics_npc.simulate.tumor import INNER, Growth, contour, draw_interior, grow
 from radiomics_npc.storage import write_atomic, write_json, write_table
 
 __all__ = ["simulate_cohort"]
@@ -35,8 +35,6 @@ MASK_NAME: Final = {"t1": "ROI-T1.nii", "t2": "ROI-T2.nii", "ce_t1": "ROI-CE-T1.
 # tumors are drawn a little larger after contrast (medians of the published Table 2: 8.60, 8.67, 9.42 cm3)
 _VOLUME_RATIO: Final = {"t1": 1.0, "t2": 8.67 / 8.60, "ce_t1": 9.42 / 8.60}
 _ATTEMPTS: Final = 12
-# contours follow the inner boundary of the lesion, so the lesion is larger than its mask
-INNER: Final = 1.25
 
 Masks = dict[Sequence, NDArray[np.bool_]]
 

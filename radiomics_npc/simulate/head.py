@@ -246,10 +246,12 @@ def enlarged_nodes(rng: np.random.Generator, n_stage: str) -> tuple[Part, ...]:
     parts = []
     for side in sides:
         size = rng.uniform(5, 8) if grade < 3 else rng.uniform(8, 14)
-        parts.append(Part(T.NODE, (side * 18, 19, rng.uniform(-14, 0)), (0.55 * size, 0.6 * size, size)))
+        parts.append(
+            Part(T.METASTASIS, (side * 18, 19, rng.uniform(-14, 0)), (0.55 * size, 0.6 * size, size))
+        )
         for _ in range(int(rng.integers(1, 4))):
             z = rng.uniform(-58, -24)
             a, b, c = size * rng.uniform(0.8, 1.3, 3)
             place = (side * rng.uniform(36, 42), rng.uniform(18, 34), z)
-            parts.append(Part(T.NODE, place, (float(a), float(b), float(c))))
+            parts.append(Part(T.METASTASIS, place, (float(a), float(b), float(c))))
     return tuple(parts)

@@ -33,7 +33,12 @@ __all__ = ["PROPERTIES", "Properties", "Tissue", "tissue_table"]
 
 
 class Tissue(IntEnum):
-    """Labels of the tissue map."""
+    """Labels of the tissue map.
+
+    ``NODE`` is a normal lymph node and ``METASTASIS`` one that holds tumor; ``NECROSIS`` lies inside the
+    tumor or a metastasis; ``FLUID`` stands in sinuses, mastoid and middle ear; ``SWOLLEN`` is
+    edematous mucosa; ``METAL`` is that of teeth and gives no signal.
+    """
 
     AIR = 0
     SKIN = 1
@@ -60,6 +65,11 @@ class Tissue(IntEnum):
     DISC = 22
     CONNECTIVE = 23
     TUMOR = 24
+    NECROSIS = 25
+    METASTASIS = 26
+    FLUID = 27
+    SWOLLEN = 28
+    METAL = 29
 
 
 class Properties(NamedTuple):
@@ -103,6 +113,11 @@ PROPERTIES: Final[dict[Tissue, Properties]] = {
     Tissue.DISC: Properties(0.80, (1000, 1150), (60, 55), 0.02, 0.08),
     Tissue.CONNECTIVE: Properties(0.82, (480, 620), (62, 58), 0.10, 0.24),
     Tissue.TUMOR: Properties(0.90, (1060, 1350), (92, 86), 0.28, 0.05),
+    Tissue.NECROSIS: Properties(0.97, (2200, 2400), (260, 240), 0.02, 0.06),
+    Tissue.METASTASIS: Properties(0.91, (1060, 1350), (92, 86), 0.27, 0.07),
+    Tissue.FLUID: Properties(1.0, (2400, 2600), (500, 450), 0.0, 0.05),
+    Tissue.SWOLLEN: Properties(0.96, (1500, 1750), (190, 175), 0.30, 0.10),
+    Tissue.METAL: Properties(0.0, *_NONE, 0.0, 0.0),
 }
 
 

@@ -22,7 +22,10 @@ from radiomics_npc.simulate.anatomy import Head
 from radiomics_npc.simulate.fields import Array, apply_separable, blur_matrix, linear_matrix, smooth_noise
 from radiomics_npc.simulate.tissue import Tissue
 
-__all__ = ["Growth", "Interior", "contour", "draw_interior", "grow"]
+__all__ = ["INNER", "Growth", "Interior", "arrival_in", "contour", "cut", "draw_interior", "grow"]
+
+# contours follow the inner boundary of the lesion, so the lesion is larger than its mask
+INNER: Final = 1.25
 
 # box around the nasopharynx that a tumor may fill, in mm of the scan frame, low and high along z, y, x
 _BOX_MM: Final = ((-58.0, 62.0), (-62.0, 66.0), (-66.0, 66.0))
@@ -137,13 +140,13 @@ def contour(
         linear_matrix(growth.axes[2], x[inner[2]]),
     )
     voxels = max(1, round(volume_cm3 * 1000 / float(np.prod(series.spacing_mm))))
-    inside = _cut(fine, voxels)
+    inside = cut(fine, voxels)
     mask = np.zeros((series.slices, series.matrix, series.matrix), dtype=bool)
     mask[tuple(inner)] = inside
     return mask
 
 
-def _cut(arrival: Array, voxels: int) -> NDArray[np.bool_]:
+def cut(arrival: Array, voxels: int) -> NDArray[np.bool_]:
     """The ``voxels`` reached first, in one piece: what is left out as an island is made up for."""
     # the earliest voxels in order; more than will ever be asked for
     many = min(4 * voxels, arrival.size - 1)
@@ -193,6 +196,16 @@ def _depth(inside: NDArray[np.bool_], step: list[float]) -> Array:
     return depth / max(float(depth.max()), 1e-6)
 
 
+def arrival_in(head: Head, growth: Growth) -> tuple[tuple[slice, slice, slice], Array]:
+    """The box of the head's grid that the front may fill, and its (log) arrival there."""
+    box = tuple(
+        slice(*np.searchsorted(axis, (a[0], a[-1] + 1e-6)))
+        for axis, a in zip(head.axes, growth.axes, strict=True)
+    )
+    matrices = (linear_matrix(g, a[b]) for g, a, b in zip(growth.axes, head.axes, box, strict=True))
+    return (box[0], box[1], box[2]), apply_separable(growth.log_arrival, *matrices)
+
+
 MOTTLE: Final = 0.20
 MOTTLE_GROWTH: Final = 0.55
 NECROSIS_FRACTION: Final = 0.03
@@ -215,17 +228,11 @@ def draw_interior(
     heterogeneity : float
         Standard normal.
     """
-    box = tuple(
-        slice(*np.searchsorted(axis, (a[0], a[-1] + 1e-6)))
-        for axis, a in zip(head.axes, growth.axes, strict=True)
-    )
-    box = (box[0], box[1], box[2])
+    box, fine = arrival_in(head, growth)
     axes = (head.axes[0][box[0]], head.axes[1][box[1]], head.axes[2][box[2]])
-    matrices = [linear_matrix(g, a) for g, a in zip(growth.axes, axes, strict=True)]
-    fine = apply_separable(growth.log_arrival, *matrices)
     step = [a[1] - a[0] for a in axes]
     voxels = min(round(volume_cm3 * 1000 / float(np.prod(step))), fine.size - 1)
-    inside = _cut(fine, voxels)
+    inside = cut(fine, voxels)
     scale = 6.5 * float(np.exp(0.12 * np.clip(heterogeneity, -2, 2)))
     field = smooth_noise(rng, axes, scale)
     # the spread asked for is the spread inside this tumor, be it small
