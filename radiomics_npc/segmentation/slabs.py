@@ -19,7 +19,7 @@ from torch import Tensor
 __all__ = ["NetworkGrid", "SlabSource", "Slabs", "slab_indices", "standardize", "take_slabs"]
 
 _CLIP: Final = (-4.0, 6.0)
-_SAMPLED: Final = 60_000
+_SAMPLED: Final = 16_000
 
 
 @dataclass(frozen=True)
