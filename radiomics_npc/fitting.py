@@ -6,14 +6,14 @@ report is made; a fit of the same table and settings is found there and not repe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.errors import CohortError, ConfigError
+from radiomics_npc.errors import ConfigError
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.style import mark_simulated, save_figure
@@ -23,8 +23,7 @@ from radiomics_npc.report.shap_figure import beeswarm_figure
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import ModelSettings, StudySettings
 from radiomics_npc.storage import content_key, frame_digest, write_table
-from radiomics_npc.study_table import held_out_by, split_design, study_horizon, study_table
-from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
+from radiomics_npc.study_table import endpoint_tables, held_out_by, split_design, study_horizon, study_table
 from radiomics_npc.survival.models.cohort_size import sample_size_warnings
 from radiomics_npc.survival.models.model_file import save_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
@@ -55,6 +54,8 @@ class Fitting:
     repeats : RepeatedFeatures, optional
         Features under perturbations, where unstable ones are to be left out.
     run : RunFolder
+    varied : RepeatedFeatures, optional
+        Features under masks varied along the uncertainty of their prediction.
 
     Raises
     ------
@@ -69,11 +70,12 @@ class Fitting:
         features: FeatureTable | None,
         repeats: RepeatedFeatures | None,
         run: RunFolder,
+        varied: RepeatedFeatures | None = None,
     ) -> None:
         if settings.models is None:
             raise ConfigError("the study says models: null", "Name the models to be fitted.")
         self.settings, self.cohort, self.features, self.repeats = settings, cohort, features, repeats
-        self.run = run
+        self.run, self.varied = run, varied
         self.wanted: ModelSettings = settings.models
         self.data, self.loss = study_table(self.wanted, cohort, features)
         self.horizon_months = study_horizon(settings, self.data.y)
@@ -97,19 +99,20 @@ class Fitting:
             self._explain(models)
             self._move_contours(models)
             self._validate_further()
-        self.run.record(fit_key=self._key())
+        self.run.record(fit_key=self.key())
         return result
 
     # -- the run folder ----------------------------------------------------------------------
 
-    def _key(self) -> str:
+    def key(self) -> str:
         """Content of all that the fit depends on."""
         by = self.held_out_by
         return content_key(
             frame_digest(self.data.X), frame_digest(self.data.y.to_frame()), self.data.y.name,
             self.cohort.simulated, self.data.excluded.to_dict("list"), self.horizon_months,
             None if self.features is None else self.features.settings,
-            None if self.repeats is None else frame_digest(self.repeats.to_frame().reset_index()),
+            *(None if r is None else frame_digest(r.to_frame().reset_index())
+              for r in (self.repeats, self.varied)),
             {name: frame_digest(y.to_frame()) for name, y in self.cohort.endpoints.items()},
             None if by is None else [str(value) for value in by],
             self.wanted.model_dump(mode="json"), self.settings.validation.model_dump(mode="json"),
@@ -119,7 +122,7 @@ class Fitting:
 
     def _finished(self) -> CrossValidation | None:
         """The cross-validation in the run folder, if it is of this very design."""
-        if self.run.read_record().get("fit_key") != self._key():
+        if self.run.read_record().get("fit_key") != self.key():
             return None
         names = ("cross_validation.json", "predictions.parquet", "failed_fits.csv", "selected_features.csv")
         parts = [self.run.tables / name for name in names]
@@ -188,16 +191,17 @@ class Fitting:
     def _move_contours(self, models: dict[str, PrognosticModel]) -> None:
         """How far the model that is shown moves its answer when the contour moves."""
         model = models[self._shown]
-        if self.repeats is None or model.content == "clinical":
-            return
-        values = self.repeats.to_frame()
-        values = values[values.index.get_level_values("patient_id").astype(str).isin(self.data.X.index)]
-        if values.empty:
-            return
-        clinical = self.data.X[model.table_columns]
-        found = contour_uncertainty(model, values, clinical, horizon_months=self.horizon_months)
-        self._put("contour_uncertainty", found.to_frame().reset_index())
-        self._put("contour_uncertainty_summary", found.summary().assign(model=self._shown))
+        for name, repeats in (("", self.repeats), ("_segmentation", self.varied)):
+            if repeats is None or model.content == "clinical":
+                continue
+            values = _finished_rows(repeats)
+            values = values[values.index.get_level_values("patient_id").astype(str).isin(self.data.X.index)]
+            if values.empty:
+                continue
+            clinical = self.data.X[model.table_columns]
+            found = contour_uncertainty(model, values, clinical, horizon_months=self.horizon_months)
+            self._put(f"contour_uncertainty{name}", found.to_frame().reset_index())
+            self._put(f"contour_uncertainty{name}_summary", found.summary().assign(model=self._shown))
 
     # -- validation --------------------------------------------------------------------------
 
@@ -207,11 +211,16 @@ class Fitting:
         return self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
 
     def _validate(self) -> CrossValidation:
-        options = self.settings.validation
-        wanted = self.settings.nomogram
+        return self.cross_validate(self.wanted.fit, self.data.X.index)
+
+    def cross_validate(self, names: Iterable[str], patients: pd.Index) -> CrossValidation:
+        """Cross-validate some models on some patients, as the study says; nothing is written."""
+        options, wanted, by = self.settings.validation, self.settings.nomogram, self.held_out_by
+        models = {name: model for name, model in self._models().items() if name in set(names)}
         return cross_validate(
-            self._models(), self.data.X, self.data.y, folds=options.folds, repeats=options.repeats,
-            design=split_design(options, self.held_out_by), random_state=self.settings.seed,
+            models, self.data.X.loc[patients], self.data.y.loc(patients),
+            folds=options.folds, repeats=options.repeats, random_state=self.settings.seed,
+            design=split_design(options, None if by is None else by.reindex(patients)),
             jobs=self.settings.jobs, confidence=options.confidence, horizon_months=self.horizon_months,
             also_months=() if wanted is None else wanted.horizons_months,
         )  # fmt: skip
@@ -260,25 +269,13 @@ class Fitting:
             self._put("centers", centers.to_frame())
             self._put("centers_pooled", centers.pooled)
         self._put("complete_cases", self.loss)
-        for name, table in self._endpoints():
+        for name, table in endpoint_tables(self.cohort):
             self._put(f"endpoint_{name}", table)
         path = self.settings.cohort.path
         # A manifest, or a part of a simulated cohort, has no truth beside it.
         if self.cohort.simulated and path is not None and (path / "truth.csv").exists():
             horizon = float(result.design["horizon_months"])
             write_table(tables / "oracle.csv", oracle_scores(path, self.data.y, horizon))
-
-    def _endpoints(self) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Cumulative incidence of the further endpoints."""
-        for name, endpoint in self.cohort.endpoints.items():
-            until = float(endpoint.time_months.max())
-            times = [t for t in (12.0, 24.0, 36.0, 48.0, 60.0) if t <= until]
-            with suppress(CohortError):  # nobody had it: there is no curve
-                table = cumulative_incidence(endpoint).at(times)
-                yield name, table.assign(
-                    patients=len(endpoint), events=int((endpoint.cause == 1).sum()),
-                    competing=int((endpoint.cause == 2).sum()),
-                )  # fmt: skip
 
     def _put(self, name: str, table: pd.DataFrame) -> None:
         """Write a table that says by itself when its patients are simulated."""
@@ -290,3 +287,12 @@ class Fitting:
 def _is_saved(name: str) -> bool:
     """Whether a model of this name has a file: forests have none."""
     return not name.endswith("_forest")
+
+
+def _finished_rows(repeats: RepeatedFeatures) -> pd.DataFrame:
+    """Features of the contours under which every sequence could be measured, where the original could."""
+    values, failed = repeats.to_frame(), repeats.failures
+    lost = pd.MultiIndex.from_frame(failed[list(values.index.names)].astype(str))
+    values = values[~values.index.isin(lost)]
+    first = values.index.get_level_values(1) == "original"
+    return values[values.index.get_level_values(0).isin(values.index[first].get_level_values(0))]

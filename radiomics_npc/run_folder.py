@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from radiomics_npc.settings import MODEL_NAMES
-from radiomics_npc.storage import TEMPORARY, write_json
+import yaml
+
+from radiomics_npc.config import portable_settings
+from radiomics_npc.settings import MODEL_NAMES, StudySettings
+from radiomics_npc.storage import TEMPORARY, write_json, write_text
 
 __all__ = ["RunFolder"]
 
@@ -33,11 +36,15 @@ _FIT_TABLES = [
     "calibration_groups.csv", "calibration_curves.csv", "reclassification.csv", "decision_curves.csv",
     "optimism.csv", "optimism_632.csv", "permutation_test.csv", "learning_curve.csv", "centers.csv",
     "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv", "contour_uncertainty*.csv",
-    "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv",
+    "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv", "segmentation_c_index.csv",
 ]  # fmt: skip
+_CONTOUR_TABLES = ("segmentation", "segmentation_agreement", "segmentation_c_index")
+_CONTOUR_FIGURES = ("contour_volumes", "contour_agreement", "contour_risk")
+# A change of these makes other models.
+_FITTED_BY = ("seed", "cohort", "segmentation", "features", "models", "validation")
 _FIT_FIGURES = [
     *_BY_MODEL, "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*",
-    "stability.*",
+    "stability.*", "contour_risk.*",
 ]  # fmt: skip
 
 
@@ -93,6 +100,28 @@ class RunFolder:
     def record(self, **entries: Any) -> None:
         """Put entries into run.json."""
         write_json(self.path / "run.json", {**self.read_record(), **entries})
+
+    def keep_settings(self, settings: StudySettings) -> None:
+        """Copy the settings into the run folder; results of other settings must not stand beside them."""
+        path = self.path / "study.yaml"
+        portable = portable_settings(settings, self.path)
+        portable["output"] = "."
+        text = yaml.safe_dump(portable, sort_keys=False, allow_unicode=True)
+        before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        now = yaml.safe_load(text)
+        if before and any(before.get(part) != now[part] for part in _FITTED_BY):
+            self.forget_fit()
+        write_text(path, text)
+
+    def forget_contours(self) -> None:
+        """Remove what an earlier run said of predicted masks; the masks stay, to be found again."""
+        if self.read_record().get("segmentation"):
+            self.record(segmentation=None)
+        for path in (
+            *(self.tables / f"{name}.csv" for name in _CONTOUR_TABLES),
+            *(path for name in _CONTOUR_FIGURES for path in self.figures.glob(f"{name}.*")),
+        ):
+            path.unlink(missing_ok=True)
 
     def forget_fit(self) -> None:
         """Remove what an earlier fit left, so that nothing of it can be taken for a part of the next."""

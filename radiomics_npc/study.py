@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from radiomics_npc.cohort.baseline import table_one
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.cohort.reading import read_cohort
-from radiomics_npc.config import portable_settings, read_settings
-from radiomics_npc.errors import CheckFailedError, CohortError, ConfigError, HorizonError
+from radiomics_npc.config import read_settings
+from radiomics_npc.contour_models import compare_models
+from radiomics_npc.contours import PredictedContours, merge_failures, segment_cohort
+from radiomics_npc.errors import CheckFailedError, ConfigError
+from radiomics_npc.features.contours import extract_contours
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.merge import design_matrix
 from radiomics_npc.features.parameters import sequence_parameters
@@ -28,19 +30,13 @@ from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.fitting import Fitting
 from radiomics_npc.imaging.checks import check_cohort
-from radiomics_npc.nomogram.nomogram import Nomogram
-from radiomics_npc.nomogram.style import save_figure
+from radiomics_npc.optional import require_torch
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
-from radiomics_npc.report.montage import cohort_montage
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
-from radiomics_npc.storage import (
-    FeatureStore,
-    read_table,
-    write_table,
-    write_text,
-)
+from radiomics_npc.storage import FeatureStore, read_table, write_table
+from radiomics_npc.study_figures import draw_montage, draw_nomogram
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.validation.cross_validation import CrossValidation
@@ -96,10 +92,13 @@ class Study:
         self.settings = settings.model_copy(update=changes)
         self.run_folder: Path = self.settings.output
         self._run = RunFolder(self.run_folder)
+        self._contours: PredictedContours | None = None
         self._features: FeatureTable | None = None
         self._repeats: RepeatedFeatures | None = None
+        self._varied: RepeatedFeatures | None = None
         self._validation: CrossValidation | None = None
-        self._checked = False
+        self._report: CheckReport | None = None
+        self._store = FeatureStore(self.run_folder / "cache")
 
     def __repr__(self) -> str:
         return f"<Study {self.settings.name}>"
@@ -118,6 +117,11 @@ class Study:
         return replace(self.cohort, outcome=self.cohort.outcomes[endpoint])
 
     @property
+    def _contoured(self) -> Cohort:
+        """The cohort with the masks that are measured."""
+        return self.cohort if self._contours is None else self._contours.cohort
+
+    @property
     def failures(self) -> pd.DataFrame:
         """Patients whose work failed so far."""
         path = self.run_folder / "failures.csv"
@@ -130,30 +134,52 @@ class Study:
         if self.settings.features is not None:  # a fault in these files should not wait for the extraction
             for sequence in self.settings.cohort.sequences:
                 sequence_parameters(self.settings.features, sequence)
+        missing = "error" if self.settings.segmentation is None else "predict"
         with self._run.stage("check"):
-            report = check_cohort(self.cohort, jobs=self.settings.jobs)
+            report = check_cohort(self.cohort, jobs=self.settings.jobs, missing_masks=missing)
             report.write(self.run_folder)
         return report
 
+    def segment(self) -> PredictedContours | None:
+        """Check, then predict the masks that are missing, or all; None where the study does not ask.
+
+        Raises
+        ------
+        CheckFailedError
+            The check found errors: nothing was run.
+        ConfigError, ModelFileError
+            torch is not installed; the model is absent, damaged or altered.
+        """
+        wanted = self.settings.segmentation
+        if wanted is not None:
+            require_torch()  # before an hour of checking
+        report, jobs = self._prepare(), self.settings.jobs
+        if wanted is not None and self._contours is None:
+            with self._run.stage("segment"):
+                self._contours = segment_cohort(self.cohort, wanted, self._run, report, jobs=jobs)
+        return self._contours
+
     def extract(self) -> FeatureTable | None:
-        """Check, then extract the features of all cases; None for a clinical-only study.
+        """Check, segment if asked, then extract the features of all cases; None for a clinical-only study.
 
         Raises
         ------
         CheckFailedError
             The check found errors: nothing was run.
         """
-        if not self._checked:
-            self._prepare()
+        contours, cohort = self.segment(), self._contoured
         if self.settings.features is not None and self._features is None:
             with self._run.stage("extract"):
-                self._features = extract_features(
-                    self.cohort, self.settings.features, jobs=self.settings.jobs,
-                    store=FeatureStore(self.run_folder / "cache"),
-                )  # fmt: skip
-                self._features.write(self.run_folder / "tables")
-                write_table(self.run_folder / "failures.csv", self._features.failures)
-                self._draw_montage(self._features)
+                found = extract_features(
+                    cohort, self.settings.features, jobs=self.settings.jobs, store=self._store
+                )
+                if contours is not None:
+                    failures = merge_failures(contours.failures, found.failures, cohort.sequences)
+                    found = replace(found, failures=failures)
+                found.write(self.run_folder / "tables")
+                write_table(self.run_folder / "failures.csv", found.failures)
+                draw_montage(cohort, found, self._run, None if contours is None else contours.drawn)
+                self._features = found
         return self._features
 
     def perturb(self) -> RepeatedFeatures | None:
@@ -164,12 +190,26 @@ class Study:
         if self._repeats is None:
             with self._run.stage("perturb"):
                 self._repeats = extract_perturbed(
-                    self.cohort, wanted, patients=wanted.stability.patients, jobs=self.settings.jobs,
-                    store=FeatureStore(self.run_folder / "cache"), random_state=self.settings.seed,
+                    self._contoured, wanted, patients=wanted.stability.patients, jobs=self.settings.jobs,
+                    store=self._store, random_state=self.settings.seed,
                 )  # fmt: skip
                 write_table(self._run.tables / "stability.csv", self._repeats.stability())
                 write_table(self._run.tables / "stability_failures.csv", self._repeats.failures)
         return self._repeats
+
+    def vary(self) -> RepeatedFeatures | None:
+        """Measure features again under masks varied along their uncertainty; None if not asked for."""
+        contours = self.segment()
+        if contours is None or not contours.variations or self.settings.features is None:
+            return None
+        if self._varied is None:
+            masks = {f"variation_{k}": varied for k, varied in enumerate(contours.variations, start=1)}
+            with self._run.stage("vary"):
+                self._varied = extract_contours(
+                    {"original": contours.cohort, **masks}, self.settings.features,
+                    jobs=self.settings.jobs, store=self._store,
+                )  # fmt: skip
+        return self._varied
 
     def fit(self) -> CrossValidation:
         """Cross-validate the models, fit each on all patients, and write both.
@@ -182,10 +222,14 @@ class Study:
         if self.settings.models is None:
             raise ConfigError("the study says models: null", "Name the models to be fitted.")
         if self._validation is None:
-            features, repeats = self.extract(), self.perturb()
+            features, repeats, varied = self.extract(), self.perturb(), self.vary()
             with self._run.stage("fit"):
-                fitting = Fitting(self.settings, self._modelled, features, repeats, self._run)
+                fitting = Fitting(self.settings, self._modelled, features, repeats, self._run, varied)
                 self._validation = fitting.fit()
+            drawn = None if self._contours is None else self._contours.drawn
+            if drawn is not None and features is not None:
+                with self._run.stage("compare"):
+                    compare_models(fitting, drawn, self._validation, self._store)
         return self._validation
 
     def report(self) -> Path:
@@ -199,8 +243,12 @@ class Study:
         if self.settings.models is not None:
             self.fit()
         self._run.forget_nomogram()
-        page = self._draw_nomogram() if self.settings.nomogram is not None else None
-        return (page, self.report()) if page is not None else (self.report(),)
+        page: tuple[Path, ...] = ()
+        if self.settings.nomogram is not None:
+            with self._run.stage("nomogram"):
+                if draw_nomogram(self.settings.nomogram, self._run):
+                    page = (self.run_folder / "nomogram.html",)
+        return (*page, self.report())
 
     def validate(self, model_folder: Path | str) -> Validation:
         """Validate a frozen model on this study's cohort.
@@ -225,8 +273,10 @@ class Study:
 
     # -- what the stages need ----------------------------------------------------------------
 
-    def _prepare(self) -> None:
-        """Check the cohort, and start the run folder with who is in it."""
+    def _prepare(self) -> CheckReport:
+        """Check the cohort once, and start the run folder with who is in it."""
+        if self._report is not None:
+            return self._report
         self._run.sweep()
         report = self.check()
         if not report.ok:
@@ -236,49 +286,16 @@ class Study:
                 f"the check found {count} error{'s' if count > 1 else ''}: nothing was run",
                 f"Open check.html in {self.run_folder.name}, mend them, and run again.",
             )
-        self._keep_settings()
-        tables = self.run_folder / "tables"
+        self._run.keep_settings(self.settings)
+        if self.settings.segmentation is None:
+            self._run.forget_contours()
         if self.cohort.clinical is not None:
             event = None if self.cohort.outcome is None else "event"
-            write_table(tables / "table_one.csv", table_one(self.cohort, by=event))
+            write_table(self._run.tables / "table_one.csv", table_one(self.cohort, by=event))
         write_table(self.run_folder / "failures.csv", pd.DataFrame(columns=FAILURE_COLUMNS))
         self._run.record(
-            simulated=self.cohort.simulated,
-            patients=len(self.cohort),
-            versions=software_versions(),
+            simulated=self.cohort.simulated, patients=len(self.cohort), versions=software_versions(),
             seed=self.settings.seed,
-        )
-        self._checked = True
-
-    def _keep_settings(self) -> None:
-        """Copy the settings into the run folder; results of other settings must not stand beside them."""
-        path = self.run_folder / "study.yaml"
-        settings = portable_settings(self.settings, self.run_folder)
-        settings["output"] = "."
-        text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-        before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-        now = yaml.safe_load(text)
-        parts = ("seed", "cohort", "features", "models", "validation")
-        if before and any(before.get(part) != now[part] for part in parts):
-            self._run.forget_fit()
-        write_text(path, text)
-
-    def _draw_montage(self, features: FeatureTable) -> None:
-        """Picture of sample patients, drawn here since the report is made without images."""
-        sound = features.to_frame().index.difference(list(features.failures["patient_id"]))
-        figure = cohort_montage(self.cohort, list(sound))
-        if figure is not None:
-            save_figure(figure, self.run_folder / "figures" / "montage.png")
-
-    def _draw_nomogram(self) -> Path | None:
-        """Write nomogram.html, the figure and its tables; None if nothing in the model changes the risk."""
-        assert self.settings.nomogram is not None
-        wanted = self.settings.nomogram
-        with self._run.stage("nomogram"):
-            model = load_model(self.run_folder / "models" / wanted.model)
-            try:
-                Nomogram.from_model(model, horizons=wanted.horizons_months).write(self.run_folder)
-            except (CohortError, HorizonError) as error:
-                self._run.log(f"no nomogram of {wanted.model}: {error}")
-                return None
-        return self.run_folder / "nomogram.html"
+        )  # fmt: skip
+        self._report = report
+        return report

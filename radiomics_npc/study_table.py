@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -10,14 +11,15 @@ import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.outcome import Outcome
-from radiomics_npc.errors import ConfigError
+from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.merge import DesignMatrix, design_matrix
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.settings import ModelSettings, StudySettings, ValidationSettings
+from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
 from radiomics_npc.survival.preprocessing.imputation import complete_cases
 from radiomics_npc.survival.validation.designs import LeaveCenterOut, SplitDesign, TemporalSplit
 
-__all__ = ["held_out_by", "split_design", "study_horizon", "study_table"]
+__all__ = ["endpoint_tables", "held_out_by", "split_design", "study_horizon", "study_table"]
 
 
 def study_table(
@@ -99,3 +101,16 @@ def split_design(options: ValidationSettings, by: pd.Series | None) -> SplitDesi
     if by is None:
         return None
     return LeaveCenterOut(by) if options.design == "leave_center_out" else TemporalSplit(by, options.cut)
+
+
+def endpoint_tables(cohort: Cohort) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Cumulative incidence of the further endpoints of which there are events: (name, table)."""
+    for name, endpoint in cohort.endpoints.items():
+        until = float(endpoint.time_months.max())
+        times = [t for t in (12.0, 24.0, 36.0, 48.0, 60.0) if t <= until]
+        with suppress(CohortError):  # nobody had it: there is no curve
+            table = cumulative_incidence(endpoint).at(times)
+            yield name, table.assign(
+                patients=len(endpoint), events=int((endpoint.cause == 1).sum()),
+                competing=int((endpoint.cause == 2).sum()),
+            )  # fmt: skip

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.errors import CohortError
-from radiomics_npc.features.extraction import extract_features
-from radiomics_npc.features.repeated import REPEAT_FAILURE_COLUMNS, REPEAT_INDEX, RepeatedFeatures
+from radiomics_npc.features.contours import extract_contours
+from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore
 
@@ -57,26 +55,11 @@ def compare_raters(
     sequences are written alike in both cohorts.
     """
     both = set(cohort_a.patient_ids) & set(cohort_b.patient_ids)
-    sequences = tuple(name for name in cohort_a.sequences if name in cohort_b.sequences)
-    if not both or not sequences:
+    if not both or not set(cohort_a.sequences) & set(cohort_b.sequences):
         raise CohortError(
             f"the two raters share no {'sequence' if both else 'patient'}",
             "Check that patient identifiers and sequences are written alike in both cohorts.",
         )
-    tables, failures, reused = [], [], 0
-    for name, cohort in zip(_RATERS, (cohort_a, cohort_b), strict=True):
-        cases = tuple(case for case in cohort.cases if case.patient_id in both)
-        part = Cohort(cases, sequences=sequences, on_mismatch=cohort.on_mismatch)
-        table = extract_features(part, settings, jobs=jobs, store=store)
-        tables.append(table.to_frame())
-        failures.append(table.failures.assign(perturbation=name))
-        reused += table.reused
-    values = pd.concat(tables, keys=_RATERS, names=REPEAT_INDEX[::-1]).swaplevel()
-    there = set(values.index)
-    order = [(who, name) for who in cohort_a.patient_ids for name in _RATERS if (who, name) in there]
-    return RepeatedFeatures(
-        values.loc[order],
-        pd.concat(failures, ignore_index=True)[REPEAT_FAILURE_COLUMNS],
-        reused,
-        cohort_a.simulated or cohort_b.simulated,
+    return extract_contours(
+        dict(zip(_RATERS, (cohort_a, cohort_b), strict=True)), settings, jobs=jobs, store=store
     )

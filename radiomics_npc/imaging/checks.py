@@ -33,7 +33,7 @@ class _Checked:
     findings: tuple[Finding, ...]
 
 
-def check_cohort(cohort: Cohort, *, jobs: int = 0) -> CheckReport:
+def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error") -> CheckReport:
     """Check a cohort as a whole: clinical table, outcome and every image.
 
     Each image is read once. A fault of one patient never hides another's.
@@ -43,6 +43,8 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0) -> CheckReport:
     cohort : Cohort
     jobs : int
         Processes; 0 takes all cores.
+    missing_masks : {"error", "predict"}
+        An image without mask is an error, or will be segmented: then it is counted.
 
     Returns
     -------
@@ -65,19 +67,41 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0) -> CheckReport:
     """
     findings = list(cohort.findings)
     if cohort.sequences:
-        check = partial(_check_case, sequences=cohort.sequences, on_mismatch=cohort.on_mismatch)
+        predicted = missing_masks == "predict"
+        check = partial(
+            _check_case,
+            sequences=cohort.sequences,
+            on_mismatch=cohort.on_mismatch,
+            predicted=predicted,
+        )
         results = map_cases(check, cohort.cases, jobs=jobs)
         for checked in track(results, "check", len(cohort)):
             findings.extend(checked.findings)
+        findings += _masks_to_predict(cohort) if predicted else []
     return CheckReport(findings)
 
 
-def _check_case(case: Case, sequences: tuple[str, ...], on_mismatch: str) -> _Checked:
+def _masks_to_predict(cohort: Cohort) -> list[Finding]:
+    """How many images of each sequence will get a mask."""
+    found = []
+    for sequence in cohort.sequences:
+        files = [case.images[sequence] for case in cohort.cases if sequence in case.images]
+        count = sum(pair.mask is None for pair in files)
+        if count:
+            problem = f"{count} of {len(files)} images have no mask: it will be predicted"
+            remedy = "Look at every predicted contour before results are used."
+            found.append(Finding("info", problem, remedy, sequence=sequence))
+    return found
+
+
+def _check_case(
+    case: Case, sequences: tuple[str, ...], on_mismatch: str, predicted: bool = False
+) -> _Checked:
     findings = []
     for sequence in sequences:
         files = case.images.get(sequence)
         try:
-            found = _check_files(files, on_mismatch)
+            found = _check_files(files, on_mismatch, predicted)
         except Exception as error:  # noqa: BLE001
             # whatever a file does to a reader (memory, permissions), the other patients are still checked
             problem = f"could not be checked ({type(error).__name__})"
@@ -86,14 +110,16 @@ def _check_case(case: Case, sequences: tuple[str, ...], on_mismatch: str) -> _Ch
     return _Checked(case.patient_id, tuple(findings))
 
 
-def _check_files(files: ImageFiles | None, on_mismatch: str) -> list[Finding]:
+def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) -> list[Finding]:
     """Findings of one pair of files; patient and sequence are added by the caller."""
     if files is None:
         remedy = "Add its files, leave the patient out, or take the sequence out of cohort.sequences."
         return [Finding.error("missing sequence", remedy)]
     image, findings = _check_image(files)
+    if files.mask is None and predicted:
+        return findings
     if files.mask is None:
-        remedy = "Draw the tumor, or leave the sequence out of the study."
+        remedy = "Draw the tumor, predict the masks (segmentation), or leave the sequence out of the study."
         return [*findings, Finding.error("there is no mask", remedy)]
     name = files.mask.name
     try:

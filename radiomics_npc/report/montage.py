@@ -35,12 +35,15 @@ class Panel:
         E.g. the sequence; no identifier of a patient.
     spacing_mm : tuple of float
         Between rows and between columns.
+    drawn : array of bool, shape (rows, columns), optional
+        Where the tumor was drawn by hand, if ``mask`` was predicted.
     """
 
     image: NDArray[np.float64]
     mask: NDArray[np.bool_]
     title: str = ""
     spacing_mm: tuple[float, float] = (1.0, 1.0)
+    drawn: NDArray[np.bool_] | None = None
 
 
 def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
@@ -75,16 +78,22 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
             height, width = panel.image.shape
             extent = (0, width * panel.spacing_mm[1], height * panel.spacing_mm[0], 0)
             axes.imshow(panel.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), extent=extent)
-            if panel.mask.any():
-                axes.contour(
-                    panel.mask.astype(float), [0.5], colors=PALETTE[3], linewidths=1.2, extent=extent,
-                    origin="upper",
-                )  # fmt: skip
+            for mask, color, style in (
+                (panel.drawn, PALETTE[4], "dotted"),
+                (panel.mask, PALETTE[3], "solid"),
+            ):
+                if mask is not None and mask.any():
+                    axes.contour(
+                        mask.astype(float), [0.5], colors=color, linewidths=1.2, linestyles=style,
+                        extent=extent, origin="upper",
+                    )  # fmt: skip
             axes.set_title(panel.title)
     return figure
 
 
-def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3) -> Figure | None:
+def cohort_montage(
+    cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3, drawn: Cohort | None = None
+) -> Figure | None:
     """Sample patients with the slice that shows most of the tumor, a row a patient.
 
     Parameters
@@ -94,6 +103,8 @@ def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3)
         Patients whose images are known to be sound.
     most : int
         Patients shown, spread evenly over those given.
+    drawn : Cohort, optional
+        With masks drawn by hand, where those of the cohort were predicted: dotted.
 
     Returns
     -------
@@ -107,13 +118,16 @@ def cohort_montage(cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3)
         if cases
         else []
     )
+    by_hand = {} if drawn is None else {case.patient_id: case.images for case in drawn.cases}
     panels = []
     for case in chosen:
         for sequence in cohort.sequences:
             image, mask = read_pair(case.images[sequence], cohort.on_mismatch)
             k = int(mask.array.sum(axis=(1, 2)).argmax())
             title = sequence_label(sequence) if case is chosen[0] else ""
-            panels.append(Panel(image.array[k], mask.array[k], title, image.spacing_mm[1::-1]))
+            other = by_hand.get(case.patient_id)
+            second = None if other is None else read_pair(other[sequence], cohort.on_mismatch)[1].array[k]
+            panels.append(Panel(image.array[k], mask.array[k], title, image.spacing_mm[1::-1], second))
     if not panels:
         return None
     # a row a patient, but patients side by side where there is one sequence only

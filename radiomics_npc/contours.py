@@ -1,0 +1,246 @@
+"""Contours that a model predicted for a study: masks, flags, and which model it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.cohort.findings import CheckReport, Finding
+from radiomics_npc.contour_comparison import drawn_contours, mask_agreement
+from radiomics_npc.errors import ModelFileError
+from radiomics_npc.features.table import FAILURE_COLUMNS
+from radiomics_npc.optional import require_torch
+from radiomics_npc.run_folder import RunFolder
+from radiomics_npc.settings import SegmentationSettings
+from radiomics_npc.storage import file_digest, write_table
+
+__all__ = ["PredictedContours", "describe_segmenter", "merge_failures", "predict_contours", "segment_cohort"]
+
+_BUNDLED = Path(__file__).parent / "segmentation" / "weights"
+_REMEDY = "Look at this contour in a viewer before its results are used, and draw it by hand if it is wrong."
+#: They differ between runs that give the same masks, so they stand in run.json and not in a table.
+_OF_THE_RUN = ("seconds", "device")
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedContours:
+    """What the prediction of a cohort's masks gave.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the predicted masks; where a prediction failed there is none.
+    table : DataFrame
+        One row a patient and sequence: patient_id, sequence, mask (path within the run folder),
+        volume_cm3, confidence, member_agreement, sequence_agreement, flags (several separated by
+        semicolons; empty: nothing conspicuous).
+    failures : DataFrame
+        As those of the features.
+    model : dict
+        As :func:`describe_segmenter` gives it, with device, seconds and masks.
+    variations : tuple of Cohort
+        The same with masks varied along their uncertainty; empty unless asked for.
+    drawn : Cohort, optional
+        Those patients who have drawn masks as well, with these.
+    """
+
+    cohort: Cohort
+    table: pd.DataFrame
+    failures: pd.DataFrame
+    model: dict[str, Any]
+    variations: tuple[Cohort, ...] = ()
+    drawn: Cohort | None = None
+
+    def findings(self) -> list[Finding]:
+        """Flags as warnings of the check, failures as such, and what to do with all of them."""
+        found = [
+            Finding.warning(flag, _REMEDY, str(row.patient_id), str(row.sequence), Path(str(row.mask)).name)
+            for row in self.table.itertuples()
+            for flag in str(row.flags).split("; ")
+            if flag
+        ]
+        found += [
+            Finding.warning(f"no mask could be predicted: {row.message}", str(row.remedy),
+                            str(row.patient_id), str(row.sequence))
+            for row in self.failures.itertuples()
+        ]  # fmt: skip
+        return found
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a patient and sequence; simulated, if so."""
+        return self.table.assign(simulated=True) if self.cohort.simulated else self.table
+
+
+def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
+    """Say which model predicts, and what it was trained on.
+
+    Parameters
+    ----------
+    settings : SegmentationSettings
+
+    Returns
+    -------
+    dict
+        ``name`` (``bundled``, or that of the folder), ``sha256`` of its description, which holds
+        those of the weights, ``members``, and ``simulated``: trained on simulated heads only.
+
+    Raises
+    ------
+    ModelFileError
+        The folder holds no such description.
+
+    Examples
+    --------
+    >>> describe_segmenter(SegmentationSettings(model=Path("nowhere")))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.ModelFileError: nowhere holds no model of contours (model.json is absent or
+    damaged). Name the folder that train-segmenter wrote under segmentation.model, or leave it out.
+    """
+    folder = settings.model or _BUNDLED
+    file = folder / "model.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        members, simulated = len(content["members"]), bool(content["simulated"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{folder.name} holds no model of contours (model.json is absent or damaged)",
+            "Name the folder that train-segmenter wrote under segmentation.model, or leave it out.",
+        ) from error
+    name = "bundled" if settings.model is None else folder.name
+    return {"name": name, "sha256": file_digest(file), "members": members, "simulated": simulated}
+
+
+def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder: Path) -> PredictedContours:
+    """Predict the masks that a study asks for, into ``masks`` of its run folder.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As read; its images have been checked.
+    settings : SegmentationSettings
+    run_folder : Path
+
+    Returns
+    -------
+    PredictedContours
+        Masks that are there already for the same image, model and settings are taken as they are.
+
+    Raises
+    ------
+    ConfigError
+        torch is not installed, or the device is not there.
+    ModelFileError
+        The model is absent, damaged or altered.
+    """
+    require_torch()
+    model = describe_segmenter(settings)
+    found = _predict(cohort, run_folder / "masks", settings)
+    table: pd.DataFrame = found.table.copy()
+    table["flags"] = [_as_text(flags) for flags in table["flags"]]
+    masks = {
+        (case.patient_id, s): pair.mask for case in found.cohort.cases for s, pair in case.images.items()
+    }
+    paths = [masks.get((who, s)) for who, s in zip(table["patient_id"], table["sequence"], strict=True)]
+    table.insert(2, "mask", [_within(path, run_folder) for path in paths])
+    for name in _OF_THE_RUN:
+        if name in table:
+            values = table.pop(name).dropna()
+            model[name] = round(float(values.sum()), 1) if name == "seconds" else sorted(set(values))
+    model["masks"] = len(table)
+    return PredictedContours(
+        found.cohort, table, found.failures[FAILURE_COLUMNS].reset_index(drop=True), model,
+        tuple(getattr(found, "variations", ())),
+    )  # fmt: skip
+
+
+def segment_cohort(
+    cohort: Cohort, settings: SegmentationSettings, run: RunFolder, report: CheckReport, *, jobs: int = 0
+) -> PredictedContours:
+    """Predict masks and write what a study keeps of them.
+
+    Parameters
+    ----------
+    cohort, settings
+        As in :func:`predict_contours`.
+    run : RunFolder
+        Gets ``masks``, ``tables/segmentation.csv``, ``failures.csv``, the flags in ``check.csv`` and
+        ``check.html``, the model in ``run.json`` and, where masks of everybody were predicted,
+        ``tables/segmentation_agreement.csv``.
+    report : CheckReport
+        Of the check.
+    jobs : int
+        Processes of the comparison with drawn masks; 0 takes all cores.
+
+    Returns
+    -------
+    PredictedContours
+    """
+    found = predict_contours(cohort, settings, run.path)
+    CheckReport([*report.findings, *found.findings()]).write(run.path)
+    write_table(run.tables / "segmentation.csv", found.to_frame())
+    write_table(run.path / "failures.csv", found.failures)
+    run.record(segmentation=found.model)
+    drawn = drawn_contours(cohort) if settings.when == "always" else None
+    if drawn is not None:
+        agreement = mask_agreement(found.cohort, drawn, jobs=jobs)
+        write_table(run.tables / "segmentation_agreement.csv", agreement)
+    return replace(found, drawn=drawn)
+
+
+def _predict(cohort: Cohort, out: Path, settings: SegmentationSettings) -> Any:
+    """The one place where torch comes in."""
+    from radiomics_npc.segmentation.batch import predict_masks
+
+    return predict_masks(cohort, out, settings=settings)
+
+
+def _as_text(flags: Any) -> str:
+    if isinstance(flags, str):
+        return flags
+    return "; ".join(map(str, flags)) if isinstance(flags, list | tuple) else ""
+
+
+def _within(path: Path | None, folder: Path) -> str:
+    if path is None:
+        return ""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def merge_failures(
+    segmentation: pd.DataFrame, extraction: pd.DataFrame, sequences: Sequence[str]
+) -> pd.DataFrame:
+    """Failures of both stages: a case without a predicted mask failed there, not in the extraction.
+
+    Parameters
+    ----------
+    segmentation, extraction : DataFrame
+        A row of the first without a sequence is of all sequences.
+    sequences : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        In the order of the extraction, then those that failed in the segmentation alone.
+
+    Examples
+    --------
+    >>> first = pd.DataFrame([["1", "", "predict", "E", "too dark", ""]], columns=FAILURE_COLUMNS)
+    >>> second = pd.DataFrame([["1", "t1", "read", "E", "no mask", ""]], columns=FAILURE_COLUMNS)
+    >>> merge_failures(first, second, ["t1"])[["sequence", "stage", "message"]].values.tolist()
+    [['t1', 'predict', 'too dark']]
+    """
+    earlier = {
+        (row["patient_id"], sequence): row | {"sequence": sequence}
+        for row in segmentation.to_dict("records")
+        for sequence in ([row["sequence"]] if row["sequence"] else sequences)
+    }
+    later = [((row["patient_id"], row["sequence"]), row) for row in extraction.to_dict("records")]
+    rows = [earlier.pop(case, row) for case, row in later]
+    return pd.DataFrame([*rows, *earlier.values()], columns=FAILURE_COLUMNS)

@@ -1,0 +1,56 @@
+"""Pictures of a study that are drawn while it runs: outlines on images, and the nomogram."""
+
+from __future__ import annotations
+
+from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.nomogram.nomogram import Nomogram
+from radiomics_npc.nomogram.style import save_figure
+from radiomics_npc.report.montage import cohort_montage
+from radiomics_npc.run_folder import RunFolder
+from radiomics_npc.settings import NomogramSettings
+from radiomics_npc.survival.models.model_file import load_model
+
+__all__ = ["draw_montage", "draw_nomogram"]
+
+
+def draw_montage(cohort: Cohort, features: FeatureTable, run: RunFolder, drawn: Cohort | None = None) -> None:
+    """Picture of sample patients, drawn while the images are at hand: the report is made without them.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the masks that were measured.
+    features : FeatureTable
+        Patients with a failure are not shown.
+    run : RunFolder
+    drawn : Cohort, optional
+        With the masks drawn by hand, where those measured were predicted.
+    """
+    sound = features.to_frame().index.difference(list(features.failures["patient_id"]))
+    figure = cohort_montage(cohort, list(sound), drawn=drawn)
+    if figure is not None:
+        save_figure(figure, run.figures / "montage.png")
+
+
+def draw_nomogram(wanted: NomogramSettings, run: RunFolder) -> bool:
+    """Write nomogram.html, the figure and its tables.
+
+    Parameters
+    ----------
+    wanted : NomogramSettings
+    run : RunFolder
+
+    Returns
+    -------
+    bool
+        False if nothing in the model changes the risk: the log says so.
+    """
+    model = load_model(run.models / wanted.model)
+    try:
+        Nomogram.from_model(model, horizons=wanted.horizons_months).write(run.path)
+    except (CohortError, HorizonError) as error:
+        run.log(f"no nomogram of {wanted.model}: {error}")
+        return False
+    return True
