@@ -123,9 +123,46 @@ def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
 
 @app.command()
 def run(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
-    """Do all stages: check, extract, fit, nomogram, report. Run it again to go on where it stopped."""
+    """Do all stages: check, segment, extract, fit, nomogram, report. Again: it goes on where it stopped."""
     work = _study(study, output, jobs)
     _finish(work, *work.run())
+
+
+@app.command()
+def segment(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
+    """Check, and predict the masks that the study asks for."""
+    from radiomics_npc.errors import ConfigError
+
+    work = _study(study, output, jobs)
+    found = work.segment()
+    if found is None:
+        raise ConfigError("the study says segmentation: null", "Say how masks are predicted; see study.yaml.")
+    table = found.to_frame()
+    shown = [name for name in ("patient_id", "sequence", "volume_cm3", "flags", "mask") if name in table]
+    _show(table[shown], f"Predicted masks: {len(table)}. Look at every one before results are used.")
+    _finish(work, work.run_folder / "tables" / "segmentation.csv", work.run_folder / "check.html")
+
+
+@app.command(name="train-segmenter")
+def train_segmenter(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="As configs/segmentation/*.yaml, or the name of one.")
+    ],
+    output: Annotated[Path | None, typer.Option(help="Folder, instead of the one in the config.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where an earlier training stopped.")] = True,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cuda, mps or cpu, instead of the config's.")
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Train networks that contour tumors, on simulated heads or on a cohort with masks."""
+    from radiomics_npc.optional import require_torch
+
+    require_torch()
+    from radiomics_npc.segmentation import segmenter_training
+
+    made = segmenter_training.train_segmenter(config, output=output, resume=resume, device=device, jobs=jobs)
+    typer.echo(os.path.relpath(made))
 
 
 @app.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +19,13 @@ from radiomics_npc.errors import ModelFileError
 from radiomics_npc.features.table import FAILURE_COLUMNS
 from radiomics_npc.optional import require_torch
 from radiomics_npc.run_folder import RunFolder
+from radiomics_npc.segmentation.quality import FLAGS
 from radiomics_npc.settings import SegmentationSettings
-from radiomics_npc.storage import file_digest, write_table
+from radiomics_npc.storage import write_table
 
 __all__ = ["PredictedContours", "describe_segmenter", "merge_failures", "predict_contours", "segment_cohort"]
 
 _BUNDLED = Path(__file__).parent / "segmentation" / "weights"
-_REMEDY = "Look at this contour in a viewer before its results are used, and draw it by hand if it is wrong."
 #: They differ between runs that give the same masks, so they stand in run.json and not in a table.
 _OF_THE_RUN = ("seconds", "device")
 
@@ -60,11 +62,12 @@ class PredictedContours:
     def findings(self) -> list[Finding]:
         """Flags as warnings of the check, failures as such, and what to do with all of them."""
         found = [
-            Finding.warning(flag, _REMEDY, str(row.patient_id), str(row.sequence), Path(str(row.mask)).name)
+            Finding.warning(f"predicted mask: {FLAGS[code].sentence}", FLAGS[code].remedy,
+                            str(row.patient_id), str(row.sequence), Path(str(row.mask)).name)
             for row in self.table.itertuples()
-            for flag in str(row.flags).split("; ")
-            if flag
-        ]
+            for code in str(row.flags).split("; ")
+            if code in FLAGS
+        ]  # fmt: skip
         found += [
             Finding.warning(f"no mask could be predicted: {row.message}", str(row.remedy),
                             str(row.patient_id), str(row.sequence))
@@ -106,7 +109,8 @@ def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
     folder = settings.model or _BUNDLED
     file = folder / "model.json"
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        raw = file.read_bytes()
+        content = json.loads(raw)
         members, simulated = len(content["members"]), bool(content["simulated"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(
@@ -114,7 +118,12 @@ def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
             "Name the folder that train-segmenter wrote under segmentation.model, or leave it out.",
         ) from error
     name = "bundled" if settings.model is None else folder.name
-    return {"name": name, "sha256": file_digest(file), "members": members, "simulated": simulated}
+    return {
+        "name": name,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "members": members,
+        "simulated": simulated,
+    }
 
 
 def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder: Path) -> PredictedContours:
@@ -143,7 +152,7 @@ def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder:
     model = describe_segmenter(settings)
     found = _predict(cohort, run_folder / "masks", settings)
     table: pd.DataFrame = found.table.copy()
-    table["flags"] = [_as_text(flags) for flags in table["flags"]]
+    table["flags"] = ["; ".join(re.findall(r"\w+", str(flags))) for flags in table["flags"]]
     masks = {
         (case.patient_id, s): pair.mask for case in found.cohort.cases for s, pair in case.images.items()
     }
@@ -199,12 +208,6 @@ def _predict(cohort: Cohort, out: Path, settings: SegmentationSettings) -> Any:
     from radiomics_npc.segmentation.batch import predict_masks
 
     return predict_masks(cohort, out, settings=settings)
-
-
-def _as_text(flags: Any) -> str:
-    if isinstance(flags, str):
-        return flags
-    return "; ".join(map(str, flags)) if isinstance(flags, list | tuple) else ""
 
 
 def _within(path: Path | None, folder: Path) -> str:

@@ -117,7 +117,7 @@ class Fitting:
             None if by is None else [str(value) for value in by],
             self.wanted.model_dump(mode="json"), self.settings.validation.model_dump(mode="json"),
             None if self.settings.nomogram is None else self.settings.nomogram.model_dump(mode="json"),
-            self.settings.seed, software_versions(),
+            self.settings.seed, software_versions(), self._segmenter(),
         )  # fmt: skip
 
     def _finished(self) -> CrossValidation | None:
@@ -158,8 +158,13 @@ class Fitting:
             made = None if self.features is None else self.features.settings
             save_model(
                 model, self.run.models / name, name=name, simulated=self.cohort.simulated,
-                settings={"features": made}, horizons_months=self._horizons(model),
+                settings={"features": made} | self._segmenter(), horizons_months=self._horizons(model),
             )  # fmt: skip
+
+    def _segmenter(self) -> dict[str, Any]:
+        """Which model predicted the contours, for the model file; nothing where they were drawn."""
+        known = self.run.read_record().get("segmentation") if self.settings.segmentation else None
+        return {"contours": {k: known[k] for k in ("name", "sha256", "simulated")}} if known else {}
 
     def _horizons(self, model: PrognosticModel) -> list[float] | None:
         """Months that the nomogram is asked for, as far as the patients are followed."""
@@ -194,7 +199,7 @@ class Fitting:
         for name, repeats in (("", self.repeats), ("_segmentation", self.varied)):
             if repeats is None or model.content == "clinical":
                 continue
-            values = _finished_rows(repeats)
+            values = repeats.finished("original")
             values = values[values.index.get_level_values("patient_id").astype(str).isin(self.data.X.index)]
             if values.empty:
                 continue
@@ -287,12 +292,3 @@ class Fitting:
 def _is_saved(name: str) -> bool:
     """Whether a model of this name has a file: forests have none."""
     return not name.endswith("_forest")
-
-
-def _finished_rows(repeats: RepeatedFeatures) -> pd.DataFrame:
-    """Features of the contours under which every sequence could be measured, where the original could."""
-    values, failed = repeats.to_frame(), repeats.failures
-    lost = pd.MultiIndex.from_frame(failed[list(values.index.names)].astype(str))
-    values = values[~values.index.isin(lost)]
-    first = values.index.get_level_values(1) == "original"
-    return values[values.index.get_level_values(0).isin(values.index[first].get_level_values(0))]

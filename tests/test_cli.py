@@ -20,7 +20,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == __version__
 
 
-@pytest.mark.parametrize("command", [c.callback.__name__ for c in cli.app.registered_commands])
+@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in cli.app.registered_commands])
 def test_every_command_explains_itself(command, capsys):
     assert run(command, "--help") == 0
     assert "Usage" in capsys.readouterr().out

@@ -52,6 +52,24 @@ class RepeatedFeatures:
         """Return the values, indexed by (patient_id, perturbation)."""
         return self.values
 
+    def finished(self, reference: str) -> pd.DataFrame:
+        """Values of the measurements in which no sequence failed, of patients whose reference is among them.
+
+        Parameters
+        ----------
+        reference : str
+            A perturbation, such as ``original``.
+
+        Returns
+        -------
+        DataFrame
+            By (patient_id, perturbation).
+        """
+        failed = pd.MultiIndex.from_frame(self.failures[REPEAT_INDEX].astype(str))
+        values = self.values[~self.values.index.isin(failed)]
+        who, name = (values.index.get_level_values(level) for level in (0, 1))
+        return values[who.isin(who[name == reference])]
+
     def stability(self, form: str = "1,1", *, confidence: float = 0.95) -> pd.DataFrame:
         """ICC of every feature; simulated patients are marked as such.
 

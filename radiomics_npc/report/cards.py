@@ -41,6 +41,10 @@ def model_card(model: Any, scores: pd.DataFrame) -> str:
     lines += [f"- {column_label(name)} (`{name}`)" for name in model.clinical_columns]
     if model.feature_columns:
         lines.append(f"- {len(model.feature_columns)} radiomic features, extracted as `model.json` says")
+    segmenter = (getattr(model, "settings_", None) or {}).get("contours")
+    if segmenter and model.feature_columns:
+        learnt = ", trained on simulated heads only" if segmenter.get("simulated") else ""
+        lines.append(f"- Contours were predicted by the model {segmenter['name']}{learnt}")
     lines += ["", "## Cross-validated on the training patients", ""]
     lines += [
         f"- {_METRICS[str(row.metric)]}: {row.estimate:.3f} ({row.lower:.3f} to {row.upper:.3f})"

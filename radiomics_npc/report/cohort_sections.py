@@ -83,7 +83,13 @@ def endpoints(content: Content, drawn: Drawn) -> str:
 
 def montage(content: Content, drawn: Drawn) -> str:
     """Tumor outlines."""
-    return picture("montage", content["montage"], "Tumor outlines on slices of sample patients.")
+    words = "Tumor outlines on slices of sample patients."
+    if part := content.get("contours"):
+        words = "Predicted outlines on slices of sample patients"
+        words += "; dotted: as drawn." if part.get("agreement") is not None else "."
+        if part["when"] == "missing":
+            words = "Outlines on slices of sample patients, predicted where none was drawn."
+    return picture("montage", content["montage"], words)
 
 
 def features(content: Content, drawn: Drawn) -> str:

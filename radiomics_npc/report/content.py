@@ -14,6 +14,7 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.style import save_figure
 from radiomics_npc.report.cards import model_card
+from radiomics_npc.report.contour_content import read_contours
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.html import write_report
 from radiomics_npc.report.methods import methods_text
@@ -69,6 +70,7 @@ def read_run(folder: Path | str) -> Content:
     }
     montage = folder / "figures" / "montage.png"
     content["montage"] = montage.read_bytes() if montage.exists() else None
+    content |= read_contours(folder, settings, record)
     if settings["features"] is not None:
         content["features"] = _features(tables, settings)
         content["stability"] = _stability(tables, settings)

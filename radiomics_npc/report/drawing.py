@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from radiomics_npc.nomogram.style import mark_simulated
-from radiomics_npc.report import figures, model_figures, performance_figures
+from radiomics_npc.report import contour_figures, figures, model_figures, performance_figures
+from radiomics_npc.report.contour_content import risk_intervals
 from radiomics_npc.report.outcome_words import outcome_of
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ def draw_figures(content: Content) -> dict[str, Figure]:
     dict of str to Figure
         Names fit for files: ``c_index``, ``auc``, ``kaplan_meier``, ``calibration_{model}``,
         ``decision_curves``, ``learning_curve``, ``stability``, ``hazard_ratios_{model}``,
-        ``effects_over_time_{model}``, ``selection_{model}``, ``nomogram``, ``montage``.
+        ``effects_over_time_{model}``, ``selection_{model}``, ``nomogram``, ``montage``,
+        ``contour_volumes``, ``contour_agreement``, ``contour_risk``.
     """
-    drawn: dict[str, Any] = {**_of_performance(content), **_of_models(content)}
+    drawn: dict[str, Any] = {
+        **_of_contours(content), **_of_performance(content), **_of_models(content),
+    }  # fmt: skip
     if content.get("simulated"):
         for figure in drawn.values():
             mark_simulated(figure)
@@ -43,6 +47,20 @@ def draw_figures(content: Content) -> dict[str, Figure]:
         figure = part.get("figure") if isinstance(part, Mapping) else part
         if hasattr(figure, "savefig"):
             drawn[name] = figure
+    return drawn
+
+
+def _of_contours(content: Content) -> dict[str, Figure]:
+    drawn: dict[str, Figure] = {}
+    part, effects = content.get("contours") or {}, content.get("contour_effects") or {}
+    table, agreement, risk = part.get("table"), part.get("agreement"), effects.get("risk")
+    if table is not None and (table["volume_cm3"] > 0).any():
+        drawn["contour_volumes"] = contour_figures.volume_figure(table)
+    if agreement is not None and agreement["dice"].notna().any():
+        drawn["contour_agreement"] = contour_figures.agreement_figure(agreement)
+    if risk is not None and len(risk) and effects.get("summary") is not None:
+        months = float(effects["summary"]["horizon_months"].iloc[0])
+        drawn["contour_risk"] = contour_figures.risk_figure(risk_intervals(risk), horizon_months=months)
     return drawn
 
 

@@ -93,6 +93,13 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             Of :func:`radiomics_npc.cohort.baseline.table_one`.
         ``findings`` : DataFrame
             Of ``CheckReport.to_frame``.
+        ``contours`` : dict
+            Where masks were predicted: model (dict: name, sha256, members, simulated), when, flips,
+            table (DataFrame: patient_id, sequence, mask, volume_cm3, flags ...), agreement (DataFrame of
+            :func:`radiomics_npc.contour_comparison.mask_agreement`, or None).
+        ``contour_effects`` : dict
+            c_index (DataFrame: model, metric, contours, patients, estimate, lower, upper, p), risk and
+            summary (DataFrame, as ``contour_uncertainty``, by patient and over all), or None.
         ``montage`` : Figure, or bytes of a PNG
             Of :func:`radiomics_npc.report.montage.montage_figure`.
         ``features`` : dict

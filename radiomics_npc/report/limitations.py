@@ -59,6 +59,8 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "The cohort is smaller than what is asked for developing such models; see the section on sample "
             "size."
         )
+    if content.get("contours"):
+        found += _contours(content)
     if content.get("features"):
         found.append(_measured(content))
         if part_of(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
@@ -72,6 +74,24 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "is what cross-validation estimated for the way it was made."
         )
     return found + _competing(content)
+
+
+def _contours(content: Mapping[str, Any]) -> list[str]:
+    """What stands behind masks that nobody drew."""
+    part = part_of(content, "contours")
+    text = (
+        "Tumors were outlined by a model, and features and predictions are those of its outlines: a mask on "
+        "the wrong structure gives numbers that look like any others. Every contour wants a review."
+    )
+    if part_of(content, "contours", "model").get("simulated"):
+        text += (
+            " The model was trained on simulated heads only; how well it outlines real tumors was not known "
+            "when it was made."
+        )
+    agreement = part.get("agreement")
+    if agreement is None or not len(agreement):
+        text += " No drawn contours were there to compare with."
+    return [text]
 
 
 def _competing(content: Mapping[str, Any]) -> list[str]:

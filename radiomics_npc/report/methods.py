@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from radiomics_npc.nomogram.labels import sequence_label
+from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.modelling_methods import model_text, validation_text
 from radiomics_npc.report.writing import Citations, in_text, listed, part_of
 
@@ -57,6 +58,35 @@ def _patients(content: Mapping[str, Any], cite: Citations) -> list[str]:
             f"Johansen {cite('aalen')}, in which other causes compete."
         )
     return ["## Patients and endpoint", text]
+
+
+def _contours(content: Mapping[str, Any], cite: Citations) -> list[str]:
+    part = part_of(content, "contours")
+    if not part:
+        return []
+    sequences = listed(map(sequence_label, dict.fromkeys(part["table"]["sequence"])))
+    who = "of all patients" if part["when"] == "always" else "where no mask was drawn"
+    flips = ", averaged over images flipped left to right" if part.get("flips") else ""
+    text = (
+        f"The primary tumor was outlined on {sequences} images {who} by {model_words(part)}{flips}. "
+        "Masks were flagged by their volume, the confidence of the model, and disagreement between networks "
+        f"or sequences: {int((part['table']['flags'].astype(str) != '').sum())} of {len(part['table'])}. "
+        "[Who reviewed the contours, and how many were corrected, has to be added here.]"
+    )
+    agreement, effects = part.get("agreement"), part_of(content, "contour_effects")
+    if agreement is not None and len(agreement):
+        text += (
+            f" They were compared with drawn masks by the Dice coefficient {cite('dice')}, the 95th "
+            f"percentile of the surface distance and the normalized surface distance {cite('nsd')}."
+        )
+    if effects.get("c_index") is not None:
+        text += " The models were cross-validated with either contours in the same folds."
+    if effects.get("risk") is not None:
+        text += (
+            " Masks were varied along their uncertainty, and features and risks computed again for each "
+            "variation."
+        )
+    return ["## Contours", text]
 
 
 def _features(content: Mapping[str, Any], cite: Citations) -> list[str]:
@@ -150,7 +180,7 @@ def methods_text(content: Mapping[str, Any]) -> str:
             "All patients of this study are simulated. The text shows what a study of real patients would "
             "say."
         )
-    parts += _patients(content, cite)
+    parts += _patients(content, cite) + _contours(content, cite)
     parts += _features(content, cite) + model_text(content, cite) + validation_text(content, cite)
     parts += _nomogram(content, cite) + _software(content)
     if cite.keys:

@@ -6,7 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from radiomics_npc.report import cohort_sections, model_sections, performance_sections, validation_sections
+from radiomics_npc.report import (
+    cohort_sections,
+    contour_sections,
+    model_sections,
+    performance_sections,
+    validation_sections,
+)
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.pieces import bullets, markdown_html, pairs, paragraph, yaml_text
 
@@ -37,6 +43,7 @@ _PATIENTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "complete_cases": ("Complete cases", cohort_sections.complete_cases),
     "table_one": ("Baseline", cohort_sections.baseline),
     "findings": ("Check of the data", cohort_sections.findings),
+    "contours": ("Contours", contour_sections.contours),
     "montage": ("Images and outlines", cohort_sections.montage),
     "features": ("Features", cohort_sections.features),
     "stability": ("Stability of features", cohort_sections.stability),
@@ -59,6 +66,7 @@ _RESULTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "selection": ("Selected features", model_sections.selection),
     "shap": ("SHAP", model_sections.shap),
     "contour_uncertainty": ("Predictions under other contours", validation_sections.contours),
+    "contour_effects": ("What the contours change", contour_sections.contour_effects),
     "endpoints": ("Further endpoints", cohort_sections.endpoints),
     "nomogram": ("Nomogram", model_sections.nomogram),
 }
@@ -68,7 +76,7 @@ _REST: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "settings": ("Settings", _settings),
     "versions": ("Versions", _versions),
 }
-_FOUND_IN_PATIENTS = {*_RESULTS, "table_one", "stability", "sample_size", "complete_cases"}
+_FOUND_IN_PATIENTS = {*_RESULTS, "table_one", "stability", "sample_size", "complete_cases", "contours"}
 
 
 def sections_of(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -69,6 +69,10 @@ _REFERENCES = {
     "and external validation. J Clin Epidemiol 2016;69:245-247.",
     "pooled": "Debray TPA, et al. A framework for meta-analysis of prediction model studies with binary and "
     "time-to-event outcomes. Stat Methods Med Res 2019;28:2768-2786.",
+    "dice": "Dice LR. Measures of the amount of ecologic association between species. Ecology "
+    "1945;26:297-302.",
+    "nsd": "Nikolov S, et al. Clinically applicable segmentation of head and neck anatomy for radiotherapy: "
+    "deep learning algorithm development and validation study. J Med Internet Res 2021;23:e26151.",
     "permute": "Ojala M, Garriga GC. Permutation tests for studying classifier performance. J Mach Learn Res "
     "2010;11:1833-1863.",
 }
