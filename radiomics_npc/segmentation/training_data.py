@@ -6,6 +6,7 @@ instead of names.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -54,11 +55,19 @@ class _Volume:
 class _Store(ABC):
     """Draws slabs from whole volumes."""
 
+    about: dict[str, Any]
+
     def __init__(self, folder: Path, indices: Sequence[int], grid: NetworkGrid) -> None:
         self.folder, self.indices, self.grid = folder, list(indices), grid
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def digest(self) -> str:
+        """Says which data these are: a training goes on only with its own."""
+        about = json.dumps([self.about, self.indices], sort_keys=True)
+        return hashlib.sha256(about.encode()).hexdigest()
 
     @abstractmethod
     def _volume(self, index: int, rng: np.random.Generator, generator: torch.Generator) -> _Volume:

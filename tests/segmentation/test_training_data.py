@@ -90,6 +90,7 @@ def test_a_subset_knows_its_names(heads):
     store = HeadStore(heads, GRID)
     assert store.subset([2, 0]).names == ["head-2", "head-0"]
     assert store.subset([2, 0]).subset([1]).names == ["head-0"]
+    assert store.digest == HeadStore(heads, GRID).digest != store.subset([2, 0]).digest
 
 
 def test_the_tumor_is_brighter_where_it_was_drawn_so(cases):
