@@ -51,9 +51,8 @@ def test_probabilities_are_calibrated_on_new_patients(draw):
     new = y.take(range(400, 1200))
     found = calibrate(new, model.predict_survival(X.iloc[400:], [60])[:, 0])
     low, high = found.observed_expected_interval
-    assert low < 1.1
-    assert high > 0.9
-    assert np.abs(found.table["observed"] - found.table["predicted"]).max() < 0.12
+    assert low < 1 < high
+    assert np.abs(found.table["observed"] - found.table["predicted"]).max() < 0.08
 
 
 def test_survival_falls_with_time_and_risk_and_ends_with_follow_up(fitted, patients):
@@ -62,9 +61,9 @@ def test_survival_falls_with_time_and_risk_and_ends_with_follow_up(fitted, patie
     assert (probability[:, 0] == 1).all()
     assert (np.diff(probability[:, :4], axis=1) <= 0).all()
     assert np.isnan(probability[:, 4]).all()
-    if fitted.slope_ > 0:
-        order = np.argsort(fitted.predict_risk(X))
-        assert (np.diff(probability[order, 3]) <= 0).all()
+    assert fitted.slope_ > 0
+    order = np.argsort(fitted.predict_risk(X))
+    assert (np.diff(probability[order, 3]) <= 0).all()
 
 
 def test_same_seed_same_trees_and_clone(patients):

@@ -167,8 +167,8 @@ def test_validation_of_a_frozen_model(draw):
     table = result.to_frame().set_index("metric")
     oracle = harrell_c(rest, lp[500:]).estimate
     assert oracle - 0.05 < table.loc["harrell_c", "estimate"] < oracle + 0.01
-    assert table.loc["calibration_slope", "lower"] < 1 < table.loc["calibration_slope", "upper"] + 0.1
-    assert 0.8 < table.loc["observed_expected_60", "estimate"] < 1.25
+    assert table.loc["calibration_slope", "lower"] < 1 < table.loc["calibration_slope", "upper"]
+    assert table.loc["observed_expected_60", "lower"] < 1 < table.loc["observed_expected_60", "upper"]
     assert (table["lower"] <= table["upper"]).all()
     assert len(result.predictions) == 1000
 

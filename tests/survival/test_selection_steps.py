@@ -153,9 +153,8 @@ def test_screen_fills_with_training_medians(coxnet):
     holes[:20, 0] = np.nan
     screen = screen_features(holes, y, max_features=10)
     assert np.isfinite(screen.apply(holes)).all()
-    at = np.flatnonzero(screen.columns == 0)
-    if len(at):
-        assert screen.fill[at[0]] == np.median(holes[20:, 0])
+    (at,) = np.flatnonzero(screen.columns == 0)
+    assert screen.fill[at] == np.median(holes[20:, 0])
     new = screen.apply(np.full((1, 300), np.nan))
     np.testing.assert_allclose(new[0], (screen.fill - screen.mean) / screen.sd)
 
