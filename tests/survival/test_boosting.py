@@ -41,7 +41,7 @@ def test_finds_an_effect_that_no_linear_model_has():
     truth = harrell_c(y.take(range(300, 600)), x[300:] ** 2).estimate
     assert found > 0.5 + 0.8 * (truth - 0.5)
     assert model.importance()["column"].iloc[0] == "x"
-    assert model.importance()["share"].sum() == pytest.approx(1.0)
+    assert model.importance()["share"].sum() == pytest.approx(1.0, rel=1e-12)
 
 
 def test_probabilities_are_calibrated_on_new_patients(draw):

@@ -23,22 +23,22 @@ def predicted(gbsg, table, numbers):
 
 
 def test_brier_of_cox_and_null_model_equals_r(gbsg, table, predicted):
-    """Tolerance 1e-9 for score, standard error, limits and integral; about 1e-15 is reached."""
+    """Tolerance 1e-12 for score, standard error, limits and integral; about 1e-15 is reached."""
     y, expected = gbsg[1], table("A_brier").set_index("model")
     np.testing.assert_allclose(predicted[:, 1:], table("A_pred")[["S36", "S60"]], rtol=0, atol=1e-12)
     for model, survival in (("cox", predicted), ("Null model", null_survival(y, TIMES))):
         found = brier_at(y, survival, TIMES).to_frame()
         for ours, theirs in COLUMNS:
-            np.testing.assert_allclose(found[ours], expected.loc[model, theirs], rtol=0, atol=1e-9)
+            np.testing.assert_allclose(found[ours], expected.loc[model, theirs], rtol=0, atol=1e-12)
 
 
 def test_ipa_equals_r(gbsg, table, predicted):
     brier = table("A_brier").set_index("model")["Brier"]
     expected = 1 - brier["cox"].to_numpy() / brier["Null model"].to_numpy()
-    np.testing.assert_allclose(ipa(gbsg[1], predicted, TIMES), expected, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(brier_at(gbsg[1], predicted, TIMES).ipa, expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(ipa(gbsg[1], predicted, TIMES), expected, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(brier_at(gbsg[1], predicted, TIMES).ipa, expected, rtol=0, atol=1e-11)
     assert integrated_brier(gbsg[1], predicted, TIMES) == pytest.approx(
-        table("A_brier").query("model == 'cox' and times == 60")["IBS"].item(), abs=1e-9
+        table("A_brier").query("model == 'cox' and times == 60")["IBS"].item(), abs=1e-12
     )
 
 
@@ -129,7 +129,7 @@ def test_integral_of_step_functions_is_exact():
 def test_everyone_censored_and_follow_up_that_ends_at_the_horizon():
     y = Outcome([60.0] * 10, np.zeros(10))
     found = brier_at(y, np.full(10, 0.9), [60])
-    assert found.brier[0] == pytest.approx(0.01)
+    assert found.brier[0] == pytest.approx(0.01, rel=1e-12)
     assert np.isnan(found.ipa[0])
     assert len(brier_at(y, np.empty((10, 0)), []).to_frame()) == 0
 

@@ -52,7 +52,7 @@ def test_summary_has_references_and_hazard_ratios(model):
     summary = model.summary().set_index(["term", "level"])
     assert summary.loc[("grade", "1"), "hazard_ratio"] == 1.0
     row = summary.loc[("lognodes", "")]
-    assert row["hazard_ratio"] == pytest.approx(np.exp(row["coef"]))
+    assert row["hazard_ratio"] == pytest.approx(np.exp(row["coef"]), rel=1e-12)
     assert row["lower"] < row["hazard_ratio"] < row["upper"]
     assert row["p"] < 1e-10
 
@@ -63,7 +63,7 @@ def test_scale_and_order_of_patients_do_not_matter(model, gbsg):
     other = CoxModel().fit(X.iloc[turn].assign(age=X["age"] * 1000 + 5), y.take(turn))
     ours = model.predict_survival(X, [60])
     theirs = other.predict_survival(X.assign(age=X["age"] * 1000 + 5), [60])
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
 def test_past_follow_up_is_unknown(model, gbsg):
@@ -179,7 +179,9 @@ def test_a_model_without_columns_is_the_kaplan_meier_of_all(gbsg):
 def test_columns_with_names_of_lifelines_own(gbsg):
     X, y = gbsg
     odd = X[["age", "size"]].set_axis(["T", "time_"], axis=1)
-    np.testing.assert_allclose(CoxModel().fit(odd, y).coef_, CoxModel().fit(X[["age", "size"]], y).coef_)
+    np.testing.assert_allclose(
+        CoxModel().fit(odd, y).coef_, CoxModel().fit(X[["age", "size"]], y).coef_, rtol=1e-12
+    )
 
 
 def test_time_zero_and_clone(gbsg):
@@ -268,7 +270,7 @@ def test_robust_covariance_with_ties_is_the_infinitesimal_jackknife():
         score = weighted_score(X.to_numpy(), time, y.event, plain_model.coef_.to_numpy(), weights)
         scores[i] = score.imag / 1e-20
     moved = scores @ plain_model.covariance_.to_numpy()
-    np.testing.assert_allclose(robust.covariance_, moved.T @ moved, rtol=1e-9)
+    np.testing.assert_allclose(robust.covariance_, moved.T @ moved, rtol=1e-12)
     np.testing.assert_array_equal(robust.coef_, plain_model.coef_)
 
 
@@ -297,7 +299,7 @@ def curved(gbsg):
 
 
 def test_spline_model_equals_r(curved, table, numbers, gbsg):
-    """B_coef, B_knots, Dxy: tolerance 1e-9."""
+    """B_coef: tolerance 1e-9, with which R stops; B_knots, Dxy: 1e-12."""
     expected = table("B_coef").set_index("term")
     assert list(curved.coef_.index) == list(expected.index)
     np.testing.assert_allclose(curved.coef_, expected["coef"], rtol=0, atol=1e-9)
@@ -306,7 +308,7 @@ def test_spline_model_equals_r(curved, table, numbers, gbsg):
     assert age.kind == "spline"
     np.testing.assert_allclose(age.knots, numbers("B_knots")["age_knots"], rtol=0, atol=1e-12)
     concordance = harrell_c(gbsg[1], curved.predict_risk(gbsg[0])).estimate
-    assert 2 * concordance - 1 == pytest.approx(numbers("B_summary")["Dxy"], abs=1e-9)
+    assert 2 * concordance - 1 == pytest.approx(numbers("B_summary")["Dxy"], abs=1e-12)
 
 
 def test_given_knots_and_the_units_of_a_spline(curved, gbsg):
@@ -314,9 +316,9 @@ def test_given_knots_and_the_units_of_a_spline(curved, gbsg):
     given = CoxModel(splines={"age": (36, 48, 58, 68)}).fit(X, y)
     np.testing.assert_allclose(given.coef_, curved.coef_, rtol=0, atol=1e-12)
     days = CoxModel(splines={"age": 4}).fit(X.assign(age=X["age"] * 365.25), y)
-    np.testing.assert_allclose(days.anova()["chi_square"], curved.anova()["chi_square"], rtol=1e-7)
+    np.testing.assert_allclose(days.anova()["chi_square"], curved.anova()["chi_square"], rtol=1e-12)
     at_days = days.predict_survival(X.assign(age=X["age"] * 365.25), [36])
-    np.testing.assert_allclose(at_days, curved.predict_survival(X, [36]), atol=1e-9)
+    np.testing.assert_allclose(at_days, curved.predict_survival(X, [36]), rtol=0, atol=1e-12)
 
 
 def test_summary_of_a_spline_is_the_ratio_between_quartiles(curved, gbsg):
@@ -331,29 +333,31 @@ def test_summary_of_a_spline_is_the_ratio_between_quartiles(curved, gbsg):
     square[0] = high - low
     turned = pd.DataFrame(matrix @ np.linalg.inv(square), index=gbsg[0].index).add_prefix("z")
     other = CoxModel().fit(turned, gbsg[1]).summary().iloc[0]
-    assert row["coef"] == pytest.approx(other["coef"], abs=1e-9)
-    assert row["upper"] == pytest.approx(other["upper"], rel=1e-9)
+    assert row["coef"] == pytest.approx(other["coef"], abs=1e-12)
+    assert row["upper"] == pytest.approx(other["upper"], rel=1e-12)
 
 
 def test_wald_tests_of_terms(curved, model):
     """Of one coefficient the square of z; of several the closed form; the reference of a factor is free."""
     tests, summary = curved.anova().set_index(["term", "test"]), curved.summary().set_index(["term", "level"])
-    assert tests.loc[("size", "overall"), "chi_square"] == pytest.approx(summary.loc[("size", ""), "z"] ** 2)
-    assert tests.loc[("size", "overall"), "p"] == pytest.approx(summary.loc[("size", ""), "p"])
+    assert tests.loc[("size", "overall"), "chi_square"] == pytest.approx(
+        summary.loc[("size", ""), "z"] ** 2, rel=1e-12
+    )
+    assert tests.loc[("size", "overall"), "p"] == pytest.approx(summary.loc[("size", ""), "p"], rel=1e-11)
     assert tests["df"].tolist() == [3, 2, 1, 2, 1, 1, 1, 9]
     bent = ["age'", "age''"]
     beta, square = curved.coef_[bent], curved.covariance_.loc[bent, bent]
     expected = float(beta @ np.linalg.inv(square) @ beta)
-    assert tests.loc[("age", "nonlinear"), "chi_square"] == pytest.approx(expected, rel=1e-9)
+    assert tests.loc[("age", "nonlinear"), "chi_square"] == pytest.approx(expected, rel=1e-12)
     assert tests.loc[("age", "nonlinear"), "p"] < 1e-4
     total = float(model.coef_ @ np.linalg.inv(model.covariance_) @ model.coef_)
-    assert model.anova().iloc[-1]["chi_square"] == pytest.approx(total, rel=1e-9)
+    assert model.anova().iloc[-1]["chi_square"] == pytest.approx(total, rel=1e-12)
 
 
 def test_factor_test_does_not_depend_on_the_reference(gbsg, model):
     turned = gbsg[0].assign(grade=gbsg[0]["grade"].cat.reorder_categories([3, 1, 2]))
     other = CoxModel().fit(turned, gbsg[1]).anova().set_index("term")["chi_square"]
-    np.testing.assert_allclose(other, model.anova().set_index("term")["chi_square"][other.index], rtol=1e-8)
+    np.testing.assert_allclose(other, model.anova().set_index("term")["chi_square"][other.index], rtol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -385,9 +389,9 @@ def test_interactions_are_products_of_columns(gbsg):
     expected = CoxModel().fit(by_hand, y)
     names = ["age * size", "hormon * grade=2", "hormon * grade=3"]
     np.testing.assert_allclose(found.coef_[names], expected.coef_.iloc[-3:], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.predict_risk(X), expected.predict_risk(by_hand), atol=1e-10)
+    np.testing.assert_allclose(found.predict_risk(X), expected.predict_risk(by_hand), rtol=0, atol=1e-11)
     np.testing.assert_allclose(
-        found.predict_interval(X, 36), expected.predict_interval(by_hand, 36), atol=1e-9
+        found.predict_interval(X, 36), expected.predict_interval(by_hand, 36), rtol=0, atol=1e-12
     )
     tests = found.anova().set_index(["term", "test"])["df"]
     assert tests["age", "overall"] == 2
@@ -402,7 +406,7 @@ def test_interaction_with_a_spline_and_in_any_order(gbsg):
     one = CoxModel(splines={"age": 3}, interactions=[("age", "hormon")]).fit(X, y)
     other = CoxModel(splines={"age": 3}, interactions=[("hormon", "age")]).fit(X[X.columns[::-1]], y)
     assert [c for c in one.coef_.index if "*" in c] == ["age * hormon", "age' * hormon"]
-    np.testing.assert_allclose(one.predict_risk(X), other.predict_risk(X), atol=1e-9)
+    np.testing.assert_allclose(one.predict_risk(X), other.predict_risk(X), rtol=0, atol=1e-11)
 
 
 def test_impossible_interactions_are_refused_or_said(gbsg):
@@ -428,7 +432,7 @@ def stratified(gbsg):
 
 
 def test_stratified_coefficients_equal_lifelines_and_statsmodels(stratified, gbsg):
-    """lifelines with Efron's ties to 1e-9, statsmodels to 1e-6 as far as it iterates."""
+    """With Efron's ties, both to 1e-9."""
     X, y = gbsg
     plain_columns = X.astype({"grade": int})
     theirs = lifelines_fit(plain_columns, y, strata=["grade"])
@@ -438,7 +442,7 @@ def test_stratified_coefficients_equal_lifelines_and_statsmodels(stratified, gbs
     other = PHReg(
         y.time_months, X.drop(columns="grade"), status=y.event, strata=X["grade"].astype(int), ties="efron"
     ).fit()
-    np.testing.assert_allclose(stratified.coef_, other.params, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(stratified.coef_, other.params, rtol=0, atol=1e-9)
 
 
 def test_stratified_baseline_equals_lifelines_without_ties(gbsg):
@@ -466,10 +470,16 @@ def test_strata_with_effects_of_their_own_are_separate_models(gbsg):
         table = apart.assign(hormon=X["hormon"]).iloc[own]
         for time in (6, 36, 60):
             np.testing.assert_allclose(
-                joint.predict_survival(table, [time]), alone.predict_survival(X.iloc[own], [time]), atol=1e-9
+                joint.predict_survival(table, [time]),
+                alone.predict_survival(X.iloc[own], [time]),
+                rtol=0,
+                atol=1e-12,
             )
             np.testing.assert_allclose(
-                joint.predict_interval(table, time), alone.predict_interval(X.iloc[own], time), atol=1e-9
+                joint.predict_interval(table, time),
+                alone.predict_interval(X.iloc[own], time),
+                rtol=0,
+                atol=1e-12,
             )
 
 
@@ -477,12 +487,15 @@ def test_one_stratum_is_no_stratum_and_order_does_not_matter(stratified, gbsg):
     X, y = gbsg
     same = CoxModel(strata=["all"]).fit(X.assign(all="x"), y)
     np.testing.assert_allclose(
-        same.predict_interval(X.assign(all="x"), 36), CoxModel().fit(X, y).predict_interval(X, 36), atol=1e-12
+        same.predict_interval(X.assign(all="x"), 36),
+        CoxModel().fit(X, y).predict_interval(X, 36),
+        rtol=0,
+        atol=1e-12,
     )
     turn = np.random.default_rng(0).permutation(len(y))
     turned = CoxModel(strata=["grade"]).fit(X.iloc[turn], y.take(turn))
     np.testing.assert_allclose(
-        turned.predict_survival(X, [36]), stratified.predict_survival(X, [36]), atol=1e-9
+        turned.predict_survival(X, [36]), stratified.predict_survival(X, [36]), rtol=0, atol=1e-12
     )
     pd.testing.assert_frame_equal(turned.strata_, stratified.strata_)
 
@@ -532,7 +545,7 @@ def test_a_stratum_without_events_survives_and_is_said(gbsg):
     assert found.predict_interval(alone.iloc[:1], 10).tolist() == [[1.0, 1.0]]
     assert "site=quiet: no event, so its survival stays 1" in found.notes_
     rest = CoxModel().fit(X[["age"]].iloc[5:], quiet.take(range(5, len(y))))
-    np.testing.assert_allclose(found.coef_, rest.coef_, atol=1e-12)
+    np.testing.assert_allclose(found.coef_, rest.coef_, rtol=0, atol=1e-12)
 
 
 def test_strata_without_covariates_are_nelson_aalen_curves(gbsg):
@@ -544,7 +557,7 @@ def test_strata_without_covariates_are_nelson_aalen_curves(gbsg):
         alone = CoxModel().fit(X[["hormon"]].iloc[own], y.take(own))
         np.testing.assert_allclose(
             found.predict_interval(X[["hormon"]].iloc[own[:1]], 36),
-            alone.predict_interval(X[["hormon"]].iloc[own[:1]], 36), atol=1e-12,
+            alone.predict_interval(X[["hormon"]].iloc[own[:1]], 36), rtol=0, atol=1e-12,
         )  # fmt: skip
 
 
@@ -604,7 +617,7 @@ def test_a_ridge_shares_the_effect_of_columns_that_follow_from_one_another(gbsg)
         CoxModel().fit(twice, y)
     for model in (CoxModel(penalizer=0.01), CoxModel(fallback_penalizer=0.01)):
         found = model.fit(twice, y)
-        assert found.coef_["lognodes"] == pytest.approx(2 * found.coef_["doubled"], rel=1e-9)
+        assert found.coef_["lognodes"] == pytest.approx(2 * found.coef_["doubled"], rel=1e-12)
     assert found.notes_[-1].startswith(
         "ridge penalty 0.01, because the Cox fit did not converge: columns follow"
     )
@@ -612,5 +625,5 @@ def test_a_ridge_shares_the_effect_of_columns_that_follow_from_one_another(gbsg)
     alone = CoxModel(penalizer=0.005).fit(X[["lognodes"]], y)
     np.testing.assert_allclose(
         found.predict_risk(twice) - found.predict_risk(twice).mean(),
-        alone.predict_risk(X) - alone.predict_risk(X).mean(), rtol=0, atol=1e-9,
+        alone.predict_risk(X) - alone.predict_risk(X).mean(), rtol=0, atol=1e-11,
     )  # fmt: skip

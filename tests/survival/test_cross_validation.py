@@ -75,9 +75,9 @@ def test_predictions_equal_a_loop_by_hand(result):
     rows = result.predictions.query("model == 'ab' and repeat == 1 and fold == 2").set_index("patient_id")
     train = ~X.index.isin(rows.index)
     model = CoxModel().fit(X.loc[train, ["a", "b"]], y.take(np.flatnonzero(train)))
-    np.testing.assert_allclose(rows["risk"], model.predict_risk(X.loc[rows.index]), atol=1e-12)
+    np.testing.assert_allclose(rows["risk"], model.predict_risk(X.loc[rows.index]), rtol=0, atol=1e-12)
     np.testing.assert_allclose(
-        rows["pfs_60"], model.predict_survival(X.loc[rows.index], [60])[:, 0], atol=1e-12
+        rows["pfs_60"], model.predict_survival(X.loc[rows.index], [60])[:, 0], rtol=0, atol=1e-12
     )
 
 
@@ -121,7 +121,7 @@ def test_patients_table_and_calibration(result):
     table = result.patients("ab")
     assert table.index.equals(y.patient_id)
     mean = result.predictions.query("model == 'ab'").groupby("patient_id")["pfs_60"].mean()
-    np.testing.assert_allclose(table["pfs_60"], mean.loc[y.patient_id], atol=1e-12)
+    np.testing.assert_allclose(table["pfs_60"], mean.loc[y.patient_id], rtol=0, atol=1e-12)
     assert result.calibration("ab", groups=3).patients == 120
     with pytest.raises(ConfigError, match="no model x was validated"):
         result.patients("x")

@@ -51,7 +51,7 @@ def test_equals_sva(table):
     X = pd.DataFrame(values, columns=[f"t1__original__glcm__F{k}" for k in range(50)])
     X["center"] = np.repeat(["1", "2", "3"], 20)
     found = Combat().fit_transform(X)
-    np.testing.assert_allclose(features(found), table("combat_out").to_numpy().T, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(features(found), table("combat_out").to_numpy().T, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_equals_sva(table):
     ],
 )
 def test_equals_neurocombat(made, variant, protect, parametric):
-    """Tolerance 1e-9; the single patient of center D makes it shifts only, as in sva."""
+    """Tolerance 1e-11; the single patient of center D makes it shifts only, as in sva."""
     rows = made if variant == "mean_only" else made[made["center"] != "D"]
     combat = Combat(columns=NAMES, protect=protect, parametric=parametric).fit(rows)
     assert combat.mean_only_ is (variant == "mean_only")
     expected = rows[[f"{variant}_{name}" for name in NAMES]]
-    np.testing.assert_allclose(combat.transform(rows)[NAMES], expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(combat.transform(rows)[NAMES], expected, rtol=0, atol=1e-11)
 
 
 def sva(values: np.ndarray, batch: np.ndarray, mod: np.ndarray) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_missing_values_stay_missing_and_the_rest_equals_sva(cohort):
     values = np.where(np.isfinite(features(X)), features(X), np.nan)
     expected = sva(values, CENTERS, X[["age"]].to_numpy())
     assert np.array_equal(np.isnan(features(found)), np.isnan(values))
-    np.testing.assert_allclose(features(found), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(features(found), expected, rtol=0, atol=1e-11)
 
 
 def test_features_that_do_not_vary_in_a_center_are_left_and_the_rest_is_as_without_them(cohort):
@@ -154,7 +154,9 @@ def test_parameters_are_frozen_and_a_patient_does_not_depend_on_the_others(cohor
     np.testing.assert_allclose(features(alone), features(together), rtol=0, atol=1e-12)
     spoiled = held.copy()
     spoiled.iloc[5:, spoiled.columns.get_indexer(combat.columns_)] *= 1e3
-    np.testing.assert_allclose(features(combat.transform(spoiled))[:5], features(together)[:5], atol=1e-12)
+    np.testing.assert_allclose(
+        features(combat.transform(spoiled))[:5], features(together)[:5], rtol=0, atol=1e-12
+    )
     # The wrong way, learning from all patients, gives those held out other values.
     whole = Combat(protect=["age"]).fit(cohort).transform(held)
     assert np.abs(features(whole) - features(together)).max() > 0.05
@@ -164,10 +166,10 @@ def test_order_of_patients_and_names_of_centers_do_not_matter(cohort):
     found = Combat(protect=["age"]).fit_transform(cohort)
     shuffled = cohort.sample(frac=1, random_state=3)
     again = Combat(protect=["age"]).fit_transform(shuffled).loc[cohort.index]
-    np.testing.assert_allclose(features(again), features(found), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(features(again), features(found), rtol=0, atol=1e-11)
     renamed = cohort.assign(center=cohort["center"].map({"A": "z", "B": "y", "C": "x", "D": "w"}))
     np.testing.assert_allclose(
-        features(Combat(protect=["age"]).fit_transform(renamed)), features(found), rtol=0, atol=1e-9
+        features(Combat(protect=["age"]).fit_transform(renamed)), features(found), rtol=0, atol=1e-11
     )
 
 
@@ -190,7 +192,7 @@ def test_a_new_center_with_the_patients_of_a_known_one_gets_the_same_values(coho
     known = cohort[CENTERS == "B"]
     twin = known.assign(center="new")
     np.testing.assert_allclose(
-        features(combat.transform(twin)), features(combat.transform(known)), rtol=0, atol=1e-9
+        features(combat.transform(twin)), features(combat.transform(known)), rtol=0, atol=1e-11
     )
 
 

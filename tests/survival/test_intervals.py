@@ -31,7 +31,7 @@ def drawn(n, seed=0):
 
 
 def test_statistics_on_given_resamples_equal_r(gbsg, table):
-    """A Cox model refitted in each of R's resamples: C there, C and slope on the patients; tolerance 1e-9."""
+    """A Cox model refitted in each of R's samples: C there and on the patients to 1e-12, slope to 1e-9."""
     (X, y), expected = gbsg, table("boot_stats")
     tested = []
 
@@ -46,13 +46,13 @@ def test_statistics_on_given_resamples_equal_r(gbsg, table):
     found = bootstrap_interval(
         refitted, y, np.arange(len(y)), indices=table("boot_indices0").to_numpy(), method="percentile"
     )
-    np.testing.assert_allclose(found.replicates, expected["C_train"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.replicates, expected["C_train"], rtol=0, atol=1e-12)
     on_patients = np.array(tested[1:])  # the first fit is on the patients themselves
-    np.testing.assert_allclose(on_patients[:, 0], expected["C_test"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(on_patients[:, 0], expected["C_test"], rtol=0, atol=1e-12)
     np.testing.assert_allclose(on_patients[:, 1], expected["slope"], rtol=0, atol=1e-9)
     low, high = np.quantile(expected["C_train"], [0.025, 0.975])
-    assert (found.lower, found.upper) == pytest.approx((low, high), abs=1e-9)
-    assert found.bias == pytest.approx(expected["C_train"].mean() - found.estimate, abs=1e-9)
+    assert (found.lower, found.upper) == pytest.approx((low, high), abs=1e-12)
+    assert found.bias == pytest.approx(expected["C_train"].mean() - found.estimate, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_limits_equal_scipys(ours, theirs):
         lambda _, x: ratio(x), y, data, resamples=500, method=ours, confidence=0.9, random_state=3
     )
     np.testing.assert_allclose(
-        np.sort(found.replicates), np.sort(expected.bootstrap_distribution), atol=1e-14
+        np.sort(found.replicates), np.sort(expected.bootstrap_distribution), rtol=1e-12, atol=1e-14
     )
     assert found.lower == pytest.approx(expected.confidence_interval.low, abs=1e-12)
     assert found.upper == pytest.approx(expected.confidence_interval.high, abs=1e-12)
@@ -112,7 +112,7 @@ def test_jackknife_closed_forms():
     assert mean.se == pytest.approx(x.std(ddof=1) / np.sqrt(50), abs=1e-14)
     assert mean.bias == pytest.approx(0, abs=1e-12)
     reach = norm.ppf(0.975) * mean.se
-    assert (mean.lower, mean.upper) == pytest.approx((x.mean() - reach, x.mean() + reach))
+    assert (mean.lower, mean.upper) == pytest.approx((x.mean() - reach, x.mean() + reach), rel=1e-12)
     variance = jackknife_interval(lambda _, x: x.var(), y, x)
     assert variance.estimate - variance.bias == pytest.approx(x.var(ddof=1), abs=1e-12)
 
@@ -170,7 +170,7 @@ def test_few_undefined_resamples_leave_an_interval():
     found = bootstrap_interval(moody, y, risk, resamples=300, method="percentile")
     assert 0 < found.undefined < 30
     known = found.replicates[~np.isnan(found.replicates)]
-    assert (found.lower, found.upper) == pytest.approx(tuple(np.quantile(known, [0.025, 0.975])))
+    assert (found.lower, found.upper) == pytest.approx(tuple(np.quantile(known, [0.025, 0.975])), rel=1e-12)
 
 
 def test_other_errors_are_not_swallowed():

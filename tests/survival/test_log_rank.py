@@ -18,7 +18,7 @@ def test_trend_equals_r_score_test(table):
     for k in (0, 1, 2, 150, 299):
         x = data.iloc[:, 2 + k].to_numpy()
         found = log_rank_trend(y, x, scores=np.unique(x))
-        assert found.chi_square == pytest.approx(expected[k], abs=1e-9)
+        assert found.chi_square == pytest.approx(expected[k], abs=1e-10)
         assert found.df == 1
 
 
@@ -28,8 +28,8 @@ def test_groups_and_strata_equal_statsmodels(gbsg):
     for given in (None, strata):
         chi_square, p = survdiff(y.time_months, y.event.astype(int), grade, strata=given)
         found = log_rank(y, grade, strata=given)
-        assert found.chi_square == pytest.approx(chi_square, rel=1e-9)
-        assert found.p == pytest.approx(p, rel=1e-9)
+        assert found.chi_square == pytest.approx(chi_square, rel=1e-12)
+        assert found.p == pytest.approx(p, rel=1e-9, abs=0)
         assert found.table["observed"].sum() == y.event.sum()
         assert found.table["expected"].sum() == pytest.approx(y.event.sum(), rel=1e-12)
 
@@ -55,12 +55,12 @@ def test_trend_knows_order_but_not_units(gbsg):
     grade = X["grade"]
     steady = log_rank_trend(y, grade)
     assert log_rank_trend(y, grade, scores=[10, 30, 50]).chi_square == pytest.approx(
-        steady.chi_square, rel=1e-9
+        steady.chi_square, rel=1e-12
     )
     assert log_rank_trend(y, grade, scores=[0, 2, 1]).chi_square < steady.chi_square
     shuffled = np.random.default_rng(0).permutation(len(y))
     again = log_rank_trend(y.take(shuffled), grade.iloc[shuffled])
-    assert again.chi_square == pytest.approx(steady.chi_square, rel=1e-10)
+    assert again.chi_square == pytest.approx(steady.chi_square, rel=1e-12)
 
 
 def test_pairs_with_holm(gbsg):
@@ -70,7 +70,7 @@ def test_pairs_with_holm(gbsg):
     assert found[["first", "second"]].to_numpy().tolist() == [["1", "2"], ["1", "3"], ["2", "3"]]
     for row in found.itertuples():
         pair = grade.astype(str).isin([row.first, row.second]).to_numpy()
-        assert row.p == pytest.approx(log_rank(y.take(pair), grade[pair]).p, rel=1e-12)
+        assert row.p == pytest.approx(log_rank(y.take(pair), grade[pair]).p, rel=1e-12, abs=0)
     by_size = np.argsort(found["p"].to_numpy())
     holm = np.minimum(1, np.maximum.accumulate(found["p"].to_numpy()[by_size] * [3, 2, 1]))
     np.testing.assert_allclose(found["p_adjusted"].to_numpy()[by_size], holm, rtol=1e-12)

@@ -32,12 +32,16 @@ def draw(seed: int, n: int, p: int, strength: float) -> tuple[pd.DataFrame, Outc
 
 def test_bounds_are_their_closed_forms():
     """Meinshausen and Buehlmann, theorem 1; Shah and Samworth, theorem 2, on both sides of 0.75."""
-    assert false_selections(20, 0.9, 1000) == pytest.approx(20**2 / (0.8 * 1000), rel=1e-15)
-    assert false_selections_unimodal(20, 0.7, 1000, 50) == pytest.approx(0.4 / (2 * (0.4 - 0.01)), rel=1e-12)
-    assert false_selections_unimodal(20, 0.9, 1000, 50) == pytest.approx(4 * 0.11 / 1.02 * 0.4, rel=1e-12)
+    assert false_selections(20, 0.9, 1000) == pytest.approx(20**2 / (0.8 * 1000), rel=1e-15, abs=0)
+    assert false_selections_unimodal(20, 0.7, 1000, 50) == pytest.approx(
+        0.4 / (2 * (0.4 - 0.01)), rel=1e-12, abs=0
+    )
+    assert false_selections_unimodal(20, 0.9, 1000, 50) == pytest.approx(
+        4 * 0.11 / 1.02 * 0.4, rel=1e-12, abs=0
+    )
     # The two pieces of the unimodal bound meet, up to the steps of 1 / (2 pairs).
     left, right = (false_selections_unimodal(20, at, 1000, 10**7) for at in (0.75, 0.75 + 1e-12))
-    assert left == pytest.approx(right, rel=1e-6)
+    assert left == pytest.approx(right, rel=1e-9)
     for threshold in (0.6, 0.75, 0.9):
         sharper = false_selections_unimodal(20, threshold, 1000, 50)
         assert sharper < false_selections(20, threshold, 1000)
@@ -82,8 +86,8 @@ def test_signals_are_recovered_and_noise_is_not():
     assert set(fitted.columns_) == {"x0", "x1", "x2"}
     assert fitted.frequencies_.is_monotonic_decreasing
     assert (fitted.frequencies_[fitted.columns_] >= 0.75).all()
-    assert fitted.chosen_ == pytest.approx(fitted.frequencies_.sum())
-    assert fitted.expected_false_ == pytest.approx(fitted.chosen_**2 / (0.5 * 150))
+    assert fitted.chosen_ == pytest.approx(fitted.frequencies_.sum(), rel=1e-12)
+    assert fitted.expected_false_ == pytest.approx(fitted.chosen_**2 / (0.5 * 150), rel=1e-12)
     assert fitted.expected_false_ <= 1 + 1e-9
     assert fitted.to_frame()["kept"].sum() == 3
 
