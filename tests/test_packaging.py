@@ -21,6 +21,19 @@ def test_every_room_is_packaged():
     assert setup["package-dir"] == {"radiomics_npc.configs": "configs"}
 
 
+def test_every_file_that_is_read_at_run_time_is_packaged():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    for package, patterns in setup["package-data"].items():
+        folder = ROOT / setup["package-dir"].get(package, package.replace(".", "/"))
+        packaged = {file for pattern in patterns for file in folder.glob(pattern)}
+        if package == "radiomics_npc.configs":
+            wanted = set(folder.rglob("*.yaml")) - set(folder.glob("examples/*"))
+        else:
+            wanted = {file for kind in ("*.j2", "*.safetensors", "model.json") for file in folder.rglob(kind)}
+            wanted -= set((folder / "segmentation").rglob("*")) if package == "radiomics_npc" else set()
+        assert wanted <= packaged, sorted(file.name for file in wanted - packaged)
+
+
 @pytest.mark.parametrize("preset", ["iso1mm", "inplane2d", "native"])
 def test_a_preset_is_the_same_for_all_sequences(preset):
     contents = [yaml.safe_load(preset_path(preset, name).read_text()) for name in ("t1", "t2", "ce_t1")]

@@ -86,7 +86,7 @@ def montage(content: Content, drawn: Drawn) -> str:
     words = "Tumor outlines on slices of sample patients."
     if part := content.get("contours"):
         words = "Predicted outlines on slices of sample patients"
-        words += "; dotted: as drawn." if part.get("agreement") is not None else "."
+        words += "; dashed: as drawn." if part.get("agreement") is not None else "."
         if part["when"] == "missing":
             words = "Outlines on slices of sample patients, predicted where none was drawn."
     return picture("montage", content["montage"], words)

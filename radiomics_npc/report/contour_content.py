@@ -74,8 +74,8 @@ def agreement_summary(agreement: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> table = pd.DataFrame({"sequence": ["t1"] * 3, "dice": [0.7, 0.8, 0.9], "hd95_mm": [2.0, 4.0, np.inf]})
-    >>> agreement_summary(table).iloc[0].tolist()
-    ['t1', 3, '0.800 (0.750 to 0.850)', '4.0 (3.0 to infinite)']
+    >>> agreement_summary(table).iloc[0].astype(str).tolist()
+    ['t1', '3', '0.800 (0.750 to 0.850)', '4.0 (3.0 to infinite)']
     """
     rows = []
     for sequence, part in agreement.groupby("sequence", sort=False):
@@ -121,8 +121,8 @@ def risk_intervals(risk: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> table = pd.DataFrame({"patient_id": ["1"], "pfs_60": [0.75], "lower": [0.5], "upper": [1.0]})
-    >>> risk_intervals(table).iloc[0].tolist()
-    ['1', 0.25, 0.0, 0.5]
+    >>> risk_intervals(table).to_dict("records")
+    [{'patient_id': '1', 'risk': 0.25, 'lower': 0.0, 'upper': 0.5}]
     """
     name = next(column for column in risk.columns if column.startswith("pfs_"))
     found = pd.DataFrame({

@@ -13,11 +13,22 @@ from radiomics_npc.nomogram.style import GREY, PALETTE, figure_style, new_figure
 from radiomics_npc.report.figures import need_columns
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["agreement_figure", "risk_figure", "volume_figure"]
 
 _MARKERS = ("o", "s", "^")
+
+
+def _log_volumes(axes: Axes) -> None:
+    """Volumes on a logarithmic axis, written as 0.5, 1, 2, 5, 10."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def volume_figure(table: pd.DataFrame) -> Figure:
@@ -54,7 +65,7 @@ def volume_figure(table: pd.DataFrame) -> Figure:
             axes.plot(volumes[~flagged], height[~flagged], "o", ms=3, color=PALETTE[0], alpha=0.6, mew=0)
             axes.plot(volumes[flagged], height[flagged], "x", ms=5, color=PALETTE[1], mew=1.3)
             axes.plot([np.median(volumes)] * 2, [place - 0.36, place + 0.36], color="black", lw=1.5)
-        axes.set_xscale("log")
+        _log_volumes(axes)
         axes.set_yticks(range(len(names)), [sequence_label(name) for name in names])
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("Predicted volume (cm³)")
@@ -91,7 +102,7 @@ def agreement_figure(agreement: pd.DataFrame) -> Figure:
                 part["reference_cm3"], part["dice"], _MARKERS[number % 3], ms=4, mew=0, alpha=0.7,
                 color=PALETTE[number % len(PALETTE)], label=label,
             )  # fmt: skip
-        axes.set_xscale("log")
+        _log_volumes(axes)
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel("Drawn volume (cm³)")
         axes.set_ylabel("Dice coefficient")

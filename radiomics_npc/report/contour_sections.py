@@ -12,7 +12,7 @@ import pandas as pd
 from radiomics_npc.nomogram.labels import model_label, sequence_label
 from radiomics_npc.report.contour_content import agreement_summary, risk_intervals
 from radiomics_npc.report.pieces import folded, paragraph, picture
-from radiomics_npc.report.tables import html_table, interval, p_value
+from radiomics_npc.report.tables import html_table, interval, number, p_value
 from radiomics_npc.report.writing import plural
 from radiomics_npc.segmentation.quality import FLAGS
 
@@ -25,8 +25,8 @@ Content = Mapping[str, Any]
 Drawn = Mapping[str, "Figure"]
 _HEADS = {
     "patient_id": "Patient", "sequence": "Sequence", "volume_cm3": "Volume (cm³)",
-    "confidence": "Confidence", "member_agreement": "Dice between networks",
-    "sequence_agreement": "Dice between sequences", "flags": "Conspicuous", "mask": "File",
+    "confidence": "Confidence", "member_agreement": "Networks", "sequence_agreement": "Sequences",
+    "flags": "Conspicuous",
 }  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def contours(content: Content, drawn: Drawn) -> str:
         made += _agreement(agreement, drawn)
     items = pd.DataFrame(reporting_items(content).items(), columns=["Asked", "Answer"])
     title = "What reporting guidelines (CLEAR, TRIPOD+AI) ask about contours"
-    return made + folded("All predicted masks", _rows(table)) + folded(title, html_table(items))
+    words = "Confidence: mean probability within the mask. Networks, Sequences: Dice between them."
+    every = _rows(table) + paragraph(words, soft=True)
+    return made + folded("All predicted masks", every) + folded(title, html_table(items))
 
 
 def _sentence(code: str) -> str:
@@ -95,6 +97,9 @@ def _rows(table: pd.DataFrame) -> str:
     flags = ["; ".join(_sentence(code) for code in str(cell).split("; ")) for cell in table["flags"]]
     shown = table.assign(sequence=table["sequence"].map(sequence_label), flags=flags)
     heads = {name: head for name, head in _HEADS.items() if name in shown}
+    for name in ("volume_cm3", "confidence", "member_agreement", "sequence_agreement"):
+        if name in shown:
+            shown[name] = [number(float(value), 2) for value in shown[name]]
     return html_table(shown[list(heads)].rename(columns=heads), most=200)
 
 
@@ -143,7 +148,7 @@ def _c_table(c_index: pd.DataFrame) -> pd.DataFrame:
             "Drawn (95% CI)": interval(found.loc["drawn"]),
             "Predicted (95% CI)": interval(found.loc["predicted"]),
             "Difference (95% CI)": interval(found.loc["difference"]),
-            "p": p_value(float(found.loc["difference", "p"])),
+            "p": p_value(float(found["p"].to_dict()["difference"])),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -153,9 +158,8 @@ def _risks(risk: pd.DataFrame, summary: pd.Series, drawn: Drawn) -> str:
     table = risk_intervals(risk)
     words = (
         f"Model: {model_label(str(summary['model']))}. The mask of every patient was varied "
-        f"{summary['perturbations'] - 1:g} times along its own uncertainty, and features were measured again."
-        " "
-        f"The risk by {summary['horizon_months']:g} months moved by "
+        f"{summary['perturbations'] - 1:g} times along its own uncertainty, and features were measured "
+        f"again. The risk by {summary['horizon_months']:g} months moved by "
         f"{100 * summary['median_width']:.1f} percentage points (median width of the range that holds 90% of "
         f"a patient's predictions; largest {100 * summary['largest_width']:.1f})"
     )

@@ -104,7 +104,7 @@ def cohort_montage(
     most : int
         Patients shown, spread evenly over those given.
     drawn : Cohort, optional
-        With masks drawn by hand, where those of the cohort were predicted: dotted.
+        With masks drawn by hand, where those of the cohort were predicted: dashed.
 
     Returns
     -------

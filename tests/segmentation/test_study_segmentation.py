@@ -271,7 +271,7 @@ def test_all_are_predicted_and_compared_with_the_drawn(data, tmp_path, fake):
     assert ((risk["minimum"] <= risk[name]) & (risk[name] <= risk["maximum"])).all()
     report = text_of(run / "report.html")
     for words in ("Against the masks that were drawn", "What the contours change", "Risk under varied masks",
-                  "varied 3 times", "dotted: as drawn"):  # fmt: skip
+                  "varied 3 times", "dashed: as drawn"):  # fmt: skip
         assert words in report, words
     assert (run / "figures" / "contour_agreement.svg").exists()
     assert (run / "figures" / "contour_risk.svg").exists()
