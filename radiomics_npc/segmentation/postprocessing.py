@@ -20,8 +20,8 @@ Spacing = tuple[float, float, float]
 
 #: A voxel is tumor above this probability.
 THRESHOLD: Final = 0.5
-#: Standard deviations of the prior along z, y, x in mm. In 40 simulated patients the centroid of the tumor lay
-#: -4 +- 7, 1 +- 5 and 1 +- 7 mm from the middle of the stack and of the body. Taken two to four times as
+#: Standard deviations of the prior along z, y, x in mm. In 40 simulated patients the centroid of the tumor
+#: lay -4 +- 7, 1 +- 5 and 1 +- 7 mm from the middle of the stack and of the body. Taken two to four times as
 #: wide: patients are tilted and planned otherwise, and T4 tumors reach far.
 PRIOR_SPREAD_MM: Final = (28.0, 16.0, 14.0)
 #: Long stacks are planned less exactly: along z the spread is at least this share of what they cover.

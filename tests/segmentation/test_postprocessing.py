@@ -12,8 +12,9 @@ PRIOR = position_prior(SHAPE, SPACING)
 
 def ball(center_mm, radius_mm, value=0.9):
     """Probability in a ball, its center in mm (z, y, x) from the middle."""
-    axes = np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * s for n, s in zip(SHAPE, SPACING)], indexing="ij")
-    distance2 = sum((a - c) ** 2 for a, c in zip(axes, center_mm))
+    places = [(np.arange(n) - (n - 1) / 2) * s for n, s in zip(SHAPE, SPACING, strict=True)]
+    axes = np.meshgrid(*places, indexing="ij")
+    distance2 = sum((a - c) ** 2 for a, c in zip(axes, center_mm, strict=True))
     return np.where(distance2 < radius_mm**2, value, 0).astype(np.float32)
 
 

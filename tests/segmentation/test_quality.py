@@ -23,7 +23,7 @@ SOUND = {
         ({"volume_cm3": {"t1": 91.0, "t2": 80.0}}, "implausible_volume"),
         ({"confidence": 0.74}, "low_confidence"),
         ({"member_agreement": 0.69}, "members_disagree"),
-        ({"sequence_agreement": 0.39}, "sequences_disagree"),
+        ({"sequence_agreement": 0.29}, "sequences_disagree"),
         ({"touches_border": ["t1"]}, "touches_border"),
         ({"components": 2}, "several_components"),
         ({"components": 0}, "empty"),
