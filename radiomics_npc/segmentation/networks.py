@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation.deu import DEU
 
 __all__ = ["OUTPUTS", "SlabUNet", "build_network", "parameter_count"]
 
@@ -177,7 +178,7 @@ def build_network(architecture: Mapping[str, Any]) -> nn.Module:
     """
     arguments = dict(architecture)
     name = arguments.pop("name", None)
-    classes = {"slab_unet": SlabUNet}
+    classes: dict[Any, type[nn.Module]] = {"slab_unet": SlabUNet, "deu": DEU}
     if name not in classes:
         raise ConfigError(f"there is no network {name}", f"Networks are {' and '.join(classes)}.")
     try:

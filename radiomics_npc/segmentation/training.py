@@ -225,7 +225,8 @@ class _Run:
             network = build_network(settings.architecture)
         if start is not None:
             network.load_state_dict(start.state_dict())
-        self.network = network.to(device, memory_format=self.layout).train()
+        moved = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]  # not in its stubs
+        self.network: nn.Module = moved.train()
         self.average = copy.deepcopy(self.network) if settings.ema > 0 else None
         self.optimizer = _optimizer(self.network, settings)
         self.data = digest([*source.names, str(getattr(source, "digest", ""))])
