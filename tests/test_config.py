@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import yaml
 
 from radiomics_npc.config import read_settings
 from radiomics_npc.errors import ConfigError
-from radiomics_npc.settings import StudySettings
+from radiomics_npc.settings import SegmentationSettings, StudySettings
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTCOME = {"time": "m", "unit": "months", "event": "e", "coding": "0/1"}
@@ -23,6 +24,22 @@ def test_every_default_is_written_in_the_commented_study_file():
         assert getattr(settings, room) == getattr(defaults, room)
         assert set(written[room]) == set(type(getattr(defaults, room)).model_fields)
     assert set(written) == set(StudySettings.model_fields)
+
+
+def test_every_default_of_a_part_that_is_null_is_written_as_a_comment():
+    text = (ROOT / "configs" / "study.yaml").read_text(encoding="utf-8")
+    block = re.search(r"^segmentation: null.*\n((?:  # .*\n)+)", text, re.MULTILINE)[1]
+    written = yaml.safe_load(re.sub("^  # ", "", block, flags=re.MULTILINE))
+    assert SegmentationSettings.model_validate(written) == SegmentationSettings()
+    assert set(written) == set(SegmentationSettings.model_fields)
+
+
+def test_segmentation_needs_images():
+    cohort = {"layout": "clinical", "clinical": {"file": "c.csv"}, "outcome": OUTCOME}
+    with pytest.raises(ConfigError, match="segmentation needs images"):
+        read_settings(
+            {"cohort": cohort, "features": None, "models": None, "nomogram": None, "segmentation": {}}
+        )
 
 
 @pytest.mark.parametrize(
