@@ -14,9 +14,10 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.simulate.anatomy import THROUGH_PLANE_MM, Head, build_head
-from radiomics_npc.simulate.head import enlarged_nodes
+from radiomics_npc.simulate.nodes import enlarged_nodes, normal_nodes
 from radiomics_npc.simulate.tissue import Tissue
 from radiomics_npc.simulate.tumor import INNER, arrival_in, cut, draw_interior, grow
+from radiomics_npc.simulate.variation import draw_variation
 from radiomics_npc.storage import write_json
 
 __all__ = ["SPACING_MM", "WINDOW_MM", "draw_head", "write_heads"]
@@ -130,7 +131,8 @@ def draw_head(rng: np.random.Generator) -> tuple[Labels, Labels, dict[str, Any]]
     """
     t_stage = str(rng.choice(list(_STAGES), p=[share for share, _ in _STAGES.values()]))
     n_stage = str(rng.choice(list(_NODE_SHARES), p=list(_NODE_SHARES.values())))
-    head = build_head(rng, WINDOW_MM[0], enlarged_nodes(rng, n_stage))
+    nodes = (*normal_nodes(rng), *enlarged_nodes(rng, n_stage))
+    head = build_head(rng, WINDOW_MM[0], nodes, draw_variation(rng), (WINDOW_MM[1], WINDOW_MM[2]))
     target = np.where(np.isin(head.tissue, _METASTATIC), 2, 0).astype(np.uint8)
     if t_stage != "none":
         _add_tumor(rng, head, target, t_stage)

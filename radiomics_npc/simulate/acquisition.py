@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.settings import SEQUENCES, Sequence
+from radiomics_npc.simulate.artifacts import CLEAN, Faults, draw_faults
 from radiomics_npc.simulate.published import SCANNERS
 
 __all__ = ["COVERAGE_MM", "Series", "draw_series"]
@@ -26,7 +27,7 @@ class Series:
     Lengths in mm, times in ms. ``first_mm`` is the center of the first voxel (x, y, z) in the frame
     of the scan; ``direction`` holds the row-major cosines of that frame in the patient, and ``motion_mm``
     what the patient moved since the first series. ``noise`` is the standard deviation of the
-    complex signal where 1 is the signal of water without any decay.
+    complex signal where 1 is the signal of water without any decay. ``faults`` is what went wrong.
     """
 
     sequence: Sequence
@@ -47,6 +48,7 @@ class Series:
     noise: float
     bias: float
     downward: bool
+    faults: Faults = CLEAN
 
     @property
     def contrast(self) -> bool:
@@ -182,5 +184,6 @@ def draw_series(rng: np.random.Generator, model: str, matrix: int | None = None)
             sequence, model, field, echo, repetition, flip, (pixel, pixel, spacing), thickness, slices, size,
             acquired, first, direction, (float(motion[0]), float(motion[1]), float(motion[2])),
             gain * float(np.exp(rng.normal(0, 0.1))), noise, bias, downward,
+            draw_faults(rng, sequence),
         )  # fmt: skip
     return series

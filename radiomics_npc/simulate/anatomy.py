@@ -8,25 +8,38 @@ fields, so that no two patients, and no two sides, are the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.simulate.fields import Array, apply_separable, linear_matrix, smooth_noise
+from radiomics_npc.simulate.findings import (
+    fill_cells,
+    line_sinus,
+    mix_glands,
+    mix_loose,
+    mix_marrow,
+    put_metal,
+    swell_cells,
+)
 from radiomics_npc.simulate.head import CAVITIES, DEEP_PARTS, OUTER_PARTS, OUTLINE, Part
+from radiomics_npc.simulate.shapes import ellipsoid_distance, fit, inside, mirrored, moved, union
 from radiomics_npc.simulate.tissue import Tissue
+from radiomics_npc.simulate.variation import COMMON, Variation
 
-__all__ = ["Head", "build_head"]
+__all__ = ["EXTENT_MM", "Head", "build_head"]
 
 IN_PLANE_MM = 1.0
 THROUGH_PLANE_MM = 1.4
 _COARSE_MM = 4.5
 _MARGIN_MM = 7.0
-_HALF_EXTENT_MM = (112.0, 90.0)
+EXTENT_MM = ((-112.0, 112.0), (-90.0, 90.0))
 
 Axes = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 Box = tuple[slice, slice, slice]
+Range = tuple[float, float]
+Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +56,7 @@ class Head:
         For each voxel its x, y, z in the head of the table, where 0 is the middle of the nasopharynx.
     fine, coarse : array
         Two fields of unit variance that give tissues their grain.
+    variation : Variation
     """
 
     tissue: NDArray[np.uint8]
@@ -50,9 +64,16 @@ class Head:
     where: tuple[Array, Array, Array]
     fine: Array
     coarse: Array
+    variation: Variation = COMMON
 
 
-def build_head(rng: np.random.Generator, z_range: tuple[float, float], nodes: Iterable[Part] = ()) -> Head:
+def build_head(
+    rng: np.random.Generator,
+    z_range: Range,
+    nodes: Iterable[Part] = (),
+    variation: Variation = COMMON,
+    extent: tuple[Range, Range] = EXTENT_MM,
+) -> Head:
     """Draw a head.
 
     Parameters
@@ -61,54 +82,44 @@ def build_head(rng: np.random.Generator, z_range: tuple[float, float], nodes: It
     z_range : tuple
         From where to where along z, in mm from the nasopharynx.
     nodes : iterable of Part
-        What this patient has beyond the common table, as enlarged lymph nodes.
+        What this patient has beyond the common table, as lymph nodes.
+    variation : Variation
+        What this patient has in another way than the common table.
+    extent : two tuples
+        From where to where along y and along x.
 
     Returns
     -------
     Head
     """
-    y_half, x_half = _HALF_EXTENT_MM
+    (y_low, y_high), (x_low, x_high) = extent
     axes = (
         np.arange(z_range[0], z_range[1] + THROUGH_PLANE_MM, THROUGH_PLANE_MM),
-        np.arange(-y_half, y_half + 1, IN_PLANE_MM),
-        np.arange(-x_half, x_half + 1, IN_PLANE_MM),
+        np.arange(y_low, y_high + 1, IN_PLANE_MM),
+        np.arange(x_low, x_high + 1, IN_PLANE_MM),
     )
-    painter = _Painter(rng, axes)
+    painter = _Painter(rng, axes, variation)
     painter.paint_outside()
     painter.paint(OUTER_PARTS)
     painter.paint(nodes)
     painter.paint_inside_skull()
     painter.paint(DEEP_PARTS)
-    fine = smooth_noise(rng, axes, 2.0)
-    coarse = smooth_noise(rng, axes, 9.0)
-    painter.split_muscles(coarse, fine)
-    return Head(painter.tissue, axes, painter.where, fine, coarse)
+    painter.paint(_cyst(variation))
+    painter.change_inside()
+    return Head(painter.tissue, axes, painter.where, painter.fine, painter.coarse, variation)
 
 
-def _ellipsoid_distance(where: tuple[Array, ...], center: Iterable[float], radii: Iterable[float]) -> Array:
-    """Approximate signed distance in mm, negative inside."""
-    k0 = np.zeros_like(where[0])
-    k1 = np.zeros_like(where[0])
-    for x, c, r in zip(where, center, radii, strict=True):
-        q = (x - np.float32(c)) * np.float32(1 / r)
-        q *= q
-        k0 += q
-        k1 += q * np.float32(1 / r**2)
-    k0 = np.sqrt(k0)
-    return np.asarray(k0 * (k0 - 1) / np.sqrt(k1 + 1e-12))
-
-
-def _union(distances: Iterable[Array], smooth_mm: float) -> Array:
-    """Smooth minimum: shapes flow into one another."""
-    total = sum(np.exp(np.clip(-d / smooth_mm, -60, 60)) for d in distances)
-    return np.asarray(-smooth_mm * np.log(total), dtype=np.float32)
+def _cyst(variation: Variation) -> tuple[Part, ...]:
+    r = variation.cyst_mm
+    return (Part(Tissue.FLUID, (0, 8 - 0.5 * variation.adenoid_mm, 7), (r, r, r)),) if r else ()
 
 
 class _Painter:
     """Paints one patient's parts into one tissue map."""
 
-    def __init__(self, rng: np.random.Generator, axes: Axes) -> None:
+    def __init__(self, rng: np.random.Generator, axes: Axes, variation: Variation) -> None:
         self.rng = rng
+        self.variation = variation
         self.axes = axes
         self.tissue = np.zeros(tuple(len(a) for a in axes), dtype=np.uint8)
         coarse = [np.arange(a[0], a[-1] + _COARSE_MM, _COARSE_MM) for a in axes]
@@ -121,11 +132,14 @@ class _Painter:
         offsets = np.array([[-0.375, 0.125], [0.375, -0.125]], dtype=np.float32) * THROUGH_PLANE_MM
         z += np.tile(offsets, (z.shape[1] // 2 + 1, z.shape[2] // 2 + 1))[: z.shape[1], : z.shape[2]]
         self.where: tuple[Array, Array, Array] = (x, y, z)
+        self.wave = self._full(smooth_noise(rng, self._coarse, 8.0))
+        self.fine = smooth_noise(rng, axes, 2.0)
+        self.coarse = smooth_noise(rng, axes, 9.0)
 
     def _draw_pose(self) -> None:
         """Size and small rotations; the rows of ``matrix`` lead from the scan into the table's head."""
-        pitch, roll, yaw = np.radians(self.rng.normal(0, (3.0, 1.5, 2.0)))
-        size = 1 / np.clip(self.rng.normal(1, 0.035, 3) * self.rng.normal(1, 0.02), 0.9, 1.09)
+        pitch, roll, yaw = np.radians(np.clip(self.rng.normal(0, (4.5, 2.0, 3.0)), -12, 12))
+        size = 1 / np.clip(self.rng.normal(1, 0.04, 3) * self.rng.normal(1, 0.025), 0.88, 1.1)
         c, s = np.cos, np.sin
         turn_x = np.array([[1, 0, 0], [0, c(pitch), -s(pitch)], [0, s(pitch), c(pitch)]])
         turn_y = np.array([[c(roll), 0, s(roll)], [0, 1, 0], [-s(roll), 0, c(roll)]])
@@ -141,7 +155,7 @@ class _Painter:
         for row in linear:
             wide = smooth_noise(self.rng, self._coarse, 32.0)
             narrow = smooth_noise(self.rng, self._coarse, 11.0)
-            bent.append(np.asarray(row + 2.2 * wide + 0.8 * narrow, dtype=np.float32))
+            bent.append(np.asarray(row + 2.6 * wide + 0.9 * narrow, dtype=np.float32))
         return bent[0], bent[1], bent[2]
 
     def _full(self, coarse: Array) -> Array:
@@ -149,14 +163,16 @@ class _Painter:
 
     def paint_outside(self) -> None:
         """Skin, the fat below it, and loose tissue for what no part will cover."""
-        distances = [_ellipsoid_distance(self.where_coarse, c, r) for c, r in OUTLINE]
-        self.depth = self._full(-_union(distances, 5.0))
+        # no two outlines are the same, nor the two sides of one
+        shapes = [(self.rng.normal(c, 1.3), self.rng.normal(1, 0.025, 3) * r) for c, r in OUTLINE]
+        distances = [ellipsoid_distance(self.where_coarse, c, r) for c, r in shapes]
+        self.depth = self._full(-union(distances, 5.0))
         self.tissue[self.depth > 0] = Tissue.SKIN
         # thick in the cheeks, thinner at the sides, more or less with the patient
         x, y, _ = self.where_coarse
-        lean = float(np.exp(self.rng.normal(np.log(3.8), 0.3)))
+        lean = float(np.exp(self.rng.normal(np.log(3.8), 0.3))) * self.variation.subcutaneous_fat
         cheek = 1.6 * np.exp(-(((y + 58) / 26) ** 2)) + 0.8 * np.exp(-((x / 40) ** 2) - ((y - 90) / 30) ** 2)
-        self.below_fat = self._full(-_union(distances, 5.0) - 1.8 - lean * (0.8 + cheek))
+        self.below_fat = self._full(-union(distances, 5.0) - 1.8 - lean * (0.8 + cheek))
         self.tissue[self.depth > 1.8] = Tissue.FAT
         self.tissue[self.below_fat > 1.5] = Tissue.CONNECTIVE
 
@@ -164,12 +180,13 @@ class _Painter:
         """Paint parts in order, each a little moved and resized."""
         for part in parts:
             for side in (1, -1) if part.mirror else (1,):
-                self._paint_one(_mirrored(part) if side < 0 else part)
+                placed = mirrored(part) if side < 0 else part
+                self._paint_one(fit(placed, side, self.variation), side)
 
-    def _paint_one(self, part: Part) -> None:
+    def _paint_one(self, part: Part, side: int) -> None:
         move = self.rng.normal(0, 0.9 * part.jitter, 3)
         grow = float(np.clip(self.rng.normal(1, 0.06 * part.jitter), 0.8, 1.2))
-        placed = _moved(part, move, grow)
+        placed = moved(part, move, grow)
         layers = [*placed.shell, (placed.tissue, 0.0)]
         box = self._box(placed, layers[0][1])
         if box is None:
@@ -183,7 +200,24 @@ class _Painter:
         else:
             allowed = self.depth[box] > 1.8
         for tissue, extra in layers:
-            target[_inside(placed, where, extra) & allowed] = tissue
+            target[inside(placed, where, extra) & allowed] = tissue
+        self._fill(placed, side, box, where, target)
+
+    def _fill(self, part: Part, side: int, box: Box, where: tuple[Array, ...], target: Labels) -> None:
+        """Fluid and swollen mucosa in what was just painted."""
+        v, k, wave = self.variation, 0 if side > 0 else 1, self.wave[box]
+        back = np.broadcast_to(self.axes[1][box[1]][None, :, None], target.shape)
+        match part.name:
+            case "maxillary":
+                line_sinus(target, part, where, wave, back, v.swelling_mm[k], v.maxillary_fluid[k])
+            case "sphenoid":
+                line_sinus(target, part, where, wave, back, 0.4 * v.swelling_mm[k], v.sphenoid_fluid[k])
+            case "airway":
+                line_sinus(target, part, where, wave, back, 0.0, v.secretion)
+            case "ethmoid":
+                swell_cells(target, part, where, wave, v.ethmoid_swelling)
+            case "mastoid":
+                fill_cells(target, part, where, (wave, self.fine[box]), v.mastoid_fluid[k])
 
     def _box(self, part: Part, extra: float) -> Box | None:
         """Part of the grid that the shape can touch, bent as it may be."""
@@ -205,8 +239,8 @@ class _Painter:
 
     def paint_inside_skull(self) -> None:
         """Skull with diploe, then cerebrospinal fluid, folded cortex, white matter, cerebellum."""
-        distances = (_ellipsoid_distance(self.where_coarse, c, r) for c, r in CAVITIES)
-        depth = self._full(-_union(distances, 3.0))
+        distances = (ellipsoid_distance(self.where_coarse, c, r) for c, r in CAVITIES)
+        depth = self._full(-union(distances, 3.0))
         shell = (depth > -5.5) & (self.depth > 4.0)
         x, y, z = self.where
         canal = (np.hypot(x, y - 50) < 13) & (z < 2)
@@ -228,50 +262,16 @@ class _Painter:
         # folia: thin shells around the fourth ventricle, bent by the folding field
         radius = np.sqrt((np.abs(x) * 0.8) ** 2 + (y - 36) ** 2 + (1.3 * (z - 20)) ** 2)
         phase = np.cos(2 * np.pi * radius / 5.2 + 1.5 * fold[region])
-        label = np.where(phase > 0.96, Tissue.CSF, Tissue.GRAY)
-        label[(phase < -0.35) | ((inside > 14) & (phase < 0.8) & (radius < 30))] = Tissue.WHITE
+        label = np.where(phase > 0.985, Tissue.CSF, Tissue.GRAY)
+        label[(phase < -0.55) | ((inside > 14) & (phase < 0.8) & (radius < 30))] = Tissue.WHITE
         label[(inside < 2.0) | ((y > 68) & (np.abs(x) < 0.8))] = Tissue.CSF
         self.tissue[region] = label
 
-    def split_muscles(self, coarse: Array, fine: Array) -> None:
-        """Thin planes of fat between and inside the muscles."""
-        planes = np.abs(coarse + 0.25 * fine) < 0.10
-        self.tissue[planes & (self.tissue == Tissue.MUSCLE)] = Tissue.FAT
-
-
-def _mirrored(part: Part) -> Part:
-    end = None if part.end is None else (-part.end[0], part.end[1], part.end[2])
-    return replace(part, center=(-part.center[0], *part.center[1:]), end=end, yaw=-part.yaw)
-
-
-def _moved(part: Part, move: NDArray[np.float64], grow: float) -> Part:
-    def shift(point: tuple[float, float, float]) -> tuple[float, float, float]:
-        x, y, z = np.asarray(point) + move
-        return float(x), float(y), float(z)
-
-    if isinstance(part.radii, int | float):
-        radii: float | tuple[float, float, float] = part.radii * grow
-    else:
-        a, b, c = part.radii
-        radii = (a * grow, b * grow, c * grow)
-    end = None if part.end is None else shift(part.end)
-    return replace(part, center=shift(part.center), end=end, radii=radii)
-
-
-def _inside(part: Part, where: tuple[Array, ...], extra: float) -> NDArray[np.bool_]:
-    x, y, z = (w - np.float32(c) for w, c in zip(where, part.center, strict=True))
-    if part.end is not None:
-        axis = np.asarray(part.end, dtype=np.float32) - np.asarray(part.center, dtype=np.float32)
-        along = np.clip((x * axis[0] + y * axis[1] + z * axis[2]) / float(axis @ axis), 0, 1)
-        distance = (x - along * axis[0]) ** 2 + (y - along * axis[1]) ** 2 + (z - along * axis[2]) ** 2
-        return np.asarray(distance < (float(part.radii) + extra) ** 2)  # type: ignore[arg-type]
-    if part.pitch:
-        c, s = np.float32(np.cos(np.radians(part.pitch))), np.float32(np.sin(np.radians(part.pitch)))
-        y, z = c * y + s * z, c * z - s * y
-    if part.yaw:
-        c, s = np.float32(np.cos(np.radians(part.yaw))), np.float32(np.sin(np.radians(part.yaw)))
-        x, y = c * x + s * y, c * y - s * x
-    scaled = [np.abs(v) * np.float32(1 / (r + extra)) for v, r in zip((x, y, z), part.radii, strict=True)]  # type: ignore[arg-type]
-    if part.power == 2.0:
-        return np.asarray(scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2 < 1)
-    return np.asarray(sum(v**part.power for v in scaled) < 1)
+    def change_inside(self) -> None:
+        """Loose tissue, muscles, marrow, glands and teeth as this patient has them."""
+        v = self.variation
+        mix_loose(self.tissue, self.coarse, self.fine, v.loose_fat)
+        mix_marrow(self.tissue, self.wave, v.red_marrow)
+        mix_glands(self.tissue, self.fine, v.gland_fat)
+        if v.metal:
+            put_metal(self.rng, self.tissue, self.where, self.wave, v.metal)

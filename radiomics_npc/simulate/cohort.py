@@ -23,10 +23,11 @@ from radiomics_npc.simulate.acquisition import Series, draw_series
 from radiomics_npc.simulate.anatomy import Head, build_head
 from radiomics_npc.simulate.clinical import clinical_table, draw_patients, truth_table
 from radiomics_npc.simulate.dicom import DESCRIPTION, write_series
-from radiomics_npc.simulate.head import enlarged_nodes
+from radiomics_npc.simulate.nodes import enlarged_nodes, normal_nodes
 from radiomics_npc.simulate.physics import take_image
 from radiomics_npc.simulate.published import MORPHOLOGY
 from radiomics_npc.simulate.tumor import INNER, Growth, contour, draw_interior, grow
+from radiomics_npc.simulate.variation import draw_variation
 from radiomics_npc.storage import write_atomic, write_json, write_table
 
 __all__ = ["simulate_cohort"]
@@ -52,6 +53,7 @@ class _Order:
     scanner: str
     volume_cm3: float
     heterogeneity: float
+    age: float
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _order(out: Path, patient_id: str, row: pd.Series, seed: int, matrix: int | 
     return _Order(
         out / "MRI-Segments" / patient_id, patient_id, seed, matrix, str(row["T"]), str(row["N"]),
         str(row["scanner"]), float(row["volume_cm3"]), float(row["heterogeneity"]),
+        float(row["age"]),
     )  # fmt: skip
 
 
@@ -158,7 +161,7 @@ def _make_patient(order: _Order) -> _Made:
     series = draw_series(rng, order.scanner, order.matrix)
     ends = [s.axes[0][[0, -1]] for s in series.values()]
     z_range = (min(e[0] for e in ends) - 5, max(e[1] for e in ends) + 5)
-    head = build_head(rng, z_range, enlarged_nodes(rng, order.n_stage))
+    head = _draw_head(rng, order, z_range)
     growth, masks, morphology = _fitting_tumor(rng, head, order, series)
     interior = draw_interior(rng, head, growth, order.volume_cm3 * INNER, order.heterogeneity)
     for sequence, one in series.items():
@@ -167,6 +170,11 @@ def _make_patient(order: _Order) -> _Made:
         _write_mask(order.folder / MASK_NAME[sequence], masks[sequence], one)
     rows = [{"patient_id": order.patient_id, **row} for row in morphology]
     return _Made(order.patient_id, rows, [_acquisition_row(order.patient_id, s) for s in series.values()])
+
+
+def _draw_head(rng: np.random.Generator, order: _Order, z_range: tuple[float, float]) -> Head:
+    nodes = (*normal_nodes(rng), *enlarged_nodes(rng, order.n_stage))
+    return build_head(rng, z_range, nodes, draw_variation(rng, order.age))
 
 
 def _fitting_tumor(

@@ -103,7 +103,7 @@ def _add_acquisition(header: FileDataset, series: Series) -> None:
     header.BodyPartExamined = "HEAD"
     header.ScanningSequence = "SE"
     header.SequenceVariant = "SK"
-    header.ScanOptions = ""
+    header.ScanOptions = "FS" if series.faults.fat_saturation else ""
     header.MRAcquisitionType = "2D"
     header.EchoTime = str(series.echo_time)
     header.RepetitionTime = str(series.repetition_time)

@@ -13,11 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from radiomics_npc.simulate.tissue import Tissue
 
-__all__ = ["CAVITIES", "DEEP_PARTS", "OUTER_PARTS", "OUTLINE", "Part"]
+__all__ = ["CAVITIES", "DEEP_PARTS", "OUTER_PARTS", "OUTLINE", "Part", "Point"]
 
 Point = tuple[float, float, float]
 
@@ -46,6 +44,8 @@ class Part:
     mirror : bool
     jitter : float
         How much of the patient's variation of place and size this part takes.
+    name : str
+        Parts with a name follow :class:`radiomics_npc.simulate.variation.Variation`.
     """
 
     tissue: Tissue
@@ -59,11 +59,14 @@ class Part:
     over: tuple[Tissue, ...] = ()
     mirror: bool = False
     jitter: float = 1.0
+    name: str = ""
 
 
 T = Tissue
 _THIN_BONE = ((T.BONE, 1.2),)
 _CORTEX = ((T.BONE, 2.0),)
+_PHARYNX = (T.AIR, T.MUCOSA, T.LYMPHOID, T.FAT, T.CONNECTIVE, T.MUSCLE, T.CARTILAGE)
+_LOOSE = (T.FAT, T.CONNECTIVE, T.MUSCLE)
 _BRAIN = (T.GRAY, T.WHITE, T.CSF)
 
 # (center, radii) of ellipsoids whose smooth union is the skin, and the inside of the skull
@@ -77,6 +80,8 @@ OUTLINE: Final[tuple[tuple[Point, Point], ...]] = (
     ((0, 34, -60), (57, 54, 90)),
     ((0, -86, -4), (11, 20, 14)),
     ((0, -76, 18), (9, 13, 24)),
+    ((28, -50, 36), (22, 22, 22)),
+    ((-28, -50, 36), (22, 22, 22)),
 )
 CAVITIES: Final[tuple[tuple[Point, Point], ...]] = (
     ((0, 26, 64), (65, 72, 44)),
@@ -102,7 +107,7 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     # ears, and the fat of cheek, parapharyngeal space and nape
     Part(T.SKIN, (77, 18, 4), (2.6, 12, 25), yaw=-24, over=(T.AIR, T.SKIN), mirror=True),
     Part(T.FAT, (40, -34, -8), (14, 14, 26), mirror=True),
-    Part(T.FAT, (21, 6, -10), (6, 10, 20), yaw=25, mirror=True),
+    Part(T.FAT, (21, 6, -10), (6, 10, 20), yaw=25, mirror=True, name="parapharyngeal"),
     Part(T.FAT, (0, 78, -40), (5, 24, 40)),
     # nape and neck
     Part(T.MUSCLE, (22, 66, -38), (20, 22, 46), mirror=True),
@@ -117,8 +122,8 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     Part(T.MUSCLE, (58, -14, 42), (9, 38, 32), mirror=True),
     Part(T.MUSCLE, (51, -26, 16), (11, 17, 20), mirror=True),
     Part(T.MUSCLE, (45, -24, -8), (5, 10, 14), mirror=True),
-    Part(T.MUSCLE, (20, -18, 9), 10.5, end=(43, 1, 6), mirror=True),
-    Part(T.MUSCLE, (20, -14, -3), 9, end=(39, -4, -42), mirror=True),
+    Part(T.MUSCLE, (20, -18, 9), 11.5, end=(43, 1, 6), mirror=True),
+    Part(T.MUSCLE, (20, -14, -3), 9.5, end=(39, -4, -42), mirror=True),
     Part(T.MUSCLE, (15, -1, -2), (4.5, 8, 13), mirror=True),
     # mouth and throat
     Part(T.MUSCLE, (38, -50, -32), (3.5, 22, 20), yaw=22, mirror=True),
@@ -153,6 +158,7 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
         yaw=-28,
         shell=((T.BONE, 2.6), (T.MUCOSA, 1.3)),
         mirror=True,
+        name="maxillary",
     ),
     # pterygoid process
     Part(T.MARROW, (16, -14, 13), (6, 6, 6), shell=_THIN_BONE, mirror=True),
@@ -163,7 +169,9 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     Part(T.MARROW, (0, 19, 13), (13, 5.5, 23), pitch=23, power=2.6, shell=_THIN_BONE),
     Part(T.BONE, (21, 20, 16), 9.5, end=(56, 32, 13), mirror=True),
     Part(T.MARROW, (17, 18, 15), (6, 6, 5), mirror=True),
-    Part(T.AIR_CELLS, (55, 38, 0), (11, 15, 22), power=2.5, shell=((T.BONE, 2.0),), mirror=True),
+    Part(
+        T.AIR_CELLS, (55, 38, 0), (11, 15, 22), power=2.5, shell=((T.BONE, 2.0),), mirror=True, name="mastoid"
+    ),
     Part(T.AIR, (60, 14, 8), 3.4, end=(82, 11, 8), shell=((T.CARTILAGE, 1.5),), mirror=True),
     Part(T.MARROW, (19, 35, -7), (6, 10, 5), shell=_THIN_BONE, mirror=True),
     Part(T.BONE, (36, 20, 2), 1.6, end=(32, 14, -30), mirror=True),
@@ -188,24 +196,26 @@ OUTER_PARTS: Final[tuple[Part, ...]] = (
     Part(T.MUSCLE, (19, -54, 34), 1.8, end=(17, -24, 36), mirror=True, jitter=0.5),
     # nose and pharynx
     Part(T.AIR, (0, -40, 0), (14, 34, 15), power=3, shell=((T.BONE, 2.8), (T.MUCOSA, 2.0))),
-    Part(T.AIR, (0, -42, 26), (13, 24, 13), power=3, shell=((T.BONE, 2.0), (T.MUCOSA, 1.0))),
+    Part(T.AIR, (0, -42, 26), (13, 24, 13), power=3, shell=((T.BONE, 2.0), (T.MUCOSA, 1.0)), name="ethmoid"),
     Part(T.AIR, (6, -74, -12), (4, 9, 5), shell=((T.CARTILAGE, 2.0),), mirror=True),
-    Part(T.MUCOSA, (8.5, -40, -6), (5.6, 29, 8.5), mirror=True),
+    Part(T.MUCOSA, (8.5, -40, -6), (5.6, 29, 8.5), mirror=True, name="turbinate"),
     Part(T.BONE, (8.5, -40, -7), (0.8, 20, 5), mirror=True),
-    Part(T.MUCOSA, (8, -36, 9), (4.6, 22, 7), mirror=True),
+    Part(T.MUCOSA, (8, -36, 9), (4.6, 22, 7), mirror=True, name="turbinate"),
     Part(T.MUCOSA, (9, -44, 26), (1.0, 20, 10), mirror=True),
     Part(T.MUCOSA, (9, -36, 26), (8, 1.0, 10), mirror=True),
     Part(T.MUCOSA, (9, -52, 26), (8, 1.0, 10), mirror=True),
-    Part(T.MUCOSA, (0, -42, 5), (1.9, 38, 24), power=4),
-    Part(T.CARTILAGE, (0, -42, 5), (0.8, 36, 22), power=4),
-    Part(T.AIR, (7.5, -9, 25), (8, 10, 8), shell=((T.BONE, 2.0), (T.MUCOSA, 1.0)), mirror=True),
+    Part(T.MUCOSA, (0, -42, 5), (1.9, 38, 24), power=4, name="septum"),
+    Part(T.CARTILAGE, (0, -42, 5), (0.8, 36, 22), power=4, name="septum"),
+    Part(
+        T.AIR, (7.5, -9, 25), (8, 10, 8), shell=((T.BONE, 2.0), (T.MUCOSA, 1.0)), mirror=True, name="sphenoid"
+    ),
     Part(T.AIR, (0, 3, -40), (11, 6, 26), power=2.5, shell=((T.MUCOSA, 1.6),)),
-    Part(T.LYMPHOID, (14, -3, -38), (5, 7, 10), mirror=True),
+    Part(T.LYMPHOID, (14, -3, -38), (5, 7, 10), mirror=True, name="tonsil"),
     Part(T.MUSCLE, (0, -10, -22), (13, 4, 11), pitch=-35, shell=((T.MUCOSA, 1.5),)),
-    Part(T.AIR, (0, -2, -1), (13, 9, 13), power=3, shell=((T.MUCOSA, 2.3),), jitter=0.5),
-    Part(T.AIR, (13.5, 5, 1), (4.5, 3.5, 7), shell=((T.MUCOSA, 2.5),), mirror=True),
+    Part(T.AIR, (0, -2, -1), (13, 9, 13), power=3, shell=((T.MUCOSA, 2.3),), jitter=0.5, name="airway"),
+    Part(T.AIR, (13.5, 5, 1), (4.5, 3.5, 7), shell=((T.MUCOSA, 2.5),), mirror=True, name="recess"),
     Part(T.CARTILAGE, (14, -4, 0), (3, 4, 7), shell=((T.MUCOSA, 2.0),), mirror=True),
-    Part(T.LYMPHOID, (0, 7, 5), (11, 4.5, 8)),
+    Part(T.LYMPHOID, (0, 7, 5), (11, 4.5, 8), over=_PHARYNX, name="adenoid"),
 )
 
 # brain stem, cerebellum and vessels: inside the skull or through it
@@ -224,34 +234,16 @@ DEEP_PARTS: Final[tuple[Part, ...]] = (
     Part(T.CSF, (14, 13, 27), (2.8, 4.5, 3), mirror=True),
     Part(T.VEIN, (11, 3, 34), (5.5, 11, 7), mirror=True),
     Part(T.GLAND, (0, 3, 39), (6.5, 5, 3.5)),
-    Part(T.ARTERY, (24, 22, -90), 2.7, end=(24, 21, 6), mirror=True),
+    Part(T.ARTERY, (24, 22, -90), 2.7, end=(24, 21, 6), mirror=True, name="carotid"),
     Part(T.ARTERY, (24, 21, 8), 2.5, end=(12, 12, 20), mirror=True),
     Part(T.ARTERY, (12, 10, 24), 2.4, end=(10, -3, 38), mirror=True),
-    Part(T.VEIN, (31, 28, -90), 4.8, end=(29, 28, 2), mirror=True),
+    Part(T.VEIN, (31, 28, -90), 4.8, end=(29, 28, 2), mirror=True, name="jugular"),
     Part(T.VEIN, (48, 50, 8), 4.0, end=(42, 80, 24), mirror=True),
     Part(T.VEIN, (53, 8, -60), 2.2, end=(53, 7, 4), mirror=True),
+    Part(T.VEIN, (29, -10, 2), 3.0, end=(35, -3, -10), over=_LOOSE, mirror=True, name="plexus"),
+    Part(T.VEIN, (33, -8, 8), 2.2, end=(24, -2, 4), over=_LOOSE, mirror=True, name="plexus"),
+    Part(T.VEIN, (38, -12, -2), 2.0, end=(31, -14, -12), over=_LOOSE, mirror=True, name="plexus"),
     Part(T.ARTERY, (9, 36, -2), 1.9, end=(1, 26, 13), mirror=True),
     Part(T.ARTERY, (0, 25, 13), 2.0, end=(0, 21, 42)),
     Part(T.ARTERY, (25, 42, -18), 2.0, end=(23, 38, -90), mirror=True),
 )
-
-
-def enlarged_nodes(rng: np.random.Generator, n_stage: str) -> tuple[Part, ...]:
-    """Metastatic lymph nodes, retropharyngeal and along the jugular vein, as the N stage asks for.
-
-    N0 has none, N1 one side, N2 both sides, N3 larger ones. They lie outside the tumor mask.
-    """
-    grade = int(n_stage[1])
-    sides = {0: (), 1: (int(rng.choice((-1, 1))),)}.get(grade, (-1, 1))
-    parts = []
-    for side in sides:
-        size = rng.uniform(5, 8) if grade < 3 else rng.uniform(8, 14)
-        parts.append(
-            Part(T.METASTASIS, (side * 18, 19, rng.uniform(-14, 0)), (0.55 * size, 0.6 * size, size))
-        )
-        for _ in range(int(rng.integers(1, 4))):
-            z = rng.uniform(-58, -24)
-            a, b, c = size * rng.uniform(0.8, 1.3, 3)
-            place = (side * rng.uniform(36, 42), rng.uniform(18, 34), z)
-            parts.append(Part(T.METASTASIS, place, (float(a), float(b), float(c))))
-    return tuple(parts)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from radiomics_npc.simulate.acquisition import Series
 from radiomics_npc.simulate.anatomy import IN_PLANE_MM, Head
+from radiomics_npc.simulate.artifacts import add_ghosts, fat_left, fold, spoil_near_air_and_metal
 from radiomics_npc.simulate.fields import (
     Array,
     apply_separable,
@@ -42,7 +43,11 @@ def take_image(
     -------
     array of uint16, shape (slices, rows, columns)
     """
+    faults = series.faults
     signal = _tissue_signal(head, interior, series)
+    if faults.fat_saturation:
+        signal *= fat_left(rng, head.tissue, head.axes, faults.fat_saturation)
+    spoil_near_air_and_metal(signal, head.tissue, head.axes, faults.susceptibility)
     z, y, x = (a + m for a, m in zip(series.axes, series.motion_mm[::-1], strict=True))
     slabs = np.tensordot(_slice_profile(head.axes[0], z, series.thickness_mm), signal, axes=1)
     slabs *= _coil(rng, (z, head.axes[1], head.axes[2]), series.bias)
@@ -56,6 +61,8 @@ def take_image(
         np.matmul(blur_matrix(head.axes[1], y_sampled, spread), slabs),
         blur_matrix(head.axes[2], x_sampled, spread).T,
     )
+    acquired = fold(add_ghosts(acquired, faults), step, faults.phase_mm)
+    acquired *= np.exp(faults.uneven * rng.normal(size=(len(acquired), 1, 1))).astype(np.float32)
     noisy = _rician(rng, acquired, series.noise)
     image = np.matmul(np.matmul(lanczos_matrix(y_sampled, y), noisy), lanczos_matrix(x_sampled, x).T)
     image *= series.gain
@@ -64,7 +71,7 @@ def take_image(
 
 def _tissue_signal(head: Head, interior: Interior, series: Series) -> Array:
     """Signal of every voxel of the tissue grid, with the grain of each tissue."""
-    table = tissue_table(series.field_tesla)
+    table = tissue_table(series.field_tesla, head.variation.properties)
     t1, t2 = table["t1_ms"], table["t2_ms"]
     if series.contrast:
         t1, t2 = enhance(t1, t2, table["gadolinium_mM"])

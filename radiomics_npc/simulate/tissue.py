@@ -22,6 +22,7 @@ Bottomley P.A. et al., Med Phys 1984; 11:425.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -106,28 +107,32 @@ PROPERTIES: Final[dict[Tissue, Properties]] = {
     Tissue.VEIN: Properties(0.45, (1441, 1932), (110, 100), 0.8, 0.25),
     Tissue.CARTILAGE: Properties(0.65, (1024, 1168), (36, 33), 0.03, 0.08),
     Tissue.TONGUE: Properties(0.80, (700, 900), (55, 52), 0.08, 0.16),
-    Tissue.LYMPHOID: Properties(0.92, (1050, 1350), (105, 100), 0.25, 0.08),
+    Tissue.LYMPHOID: Properties(0.92, (1050, 1350), (92, 87), 0.25, 0.08),
     Tissue.NERVE: Properties(0.75, (815, 1083), (77, 78), 0.0, 0.04),
     Tissue.AIR_CELLS: Properties(0.16, (900, 1000), (60, 55), 0.1, 0.60),
-    Tissue.NODE: Properties(0.92, (1050, 1350), (95, 88), 0.25, 0.06),
+    Tissue.NODE: Properties(0.92, (1050, 1350), (86, 81), 0.25, 0.06),
     Tissue.DISC: Properties(0.80, (1000, 1150), (60, 55), 0.02, 0.08),
     Tissue.CONNECTIVE: Properties(0.82, (480, 620), (62, 58), 0.10, 0.24),
-    Tissue.TUMOR: Properties(0.90, (1060, 1350), (92, 86), 0.28, 0.05),
+    Tissue.TUMOR: Properties(0.90, (1060, 1350), (78, 73), 0.28, 0.05),
     Tissue.NECROSIS: Properties(0.97, (2200, 2400), (260, 240), 0.02, 0.06),
-    Tissue.METASTASIS: Properties(0.91, (1060, 1350), (92, 86), 0.27, 0.07),
+    Tissue.METASTASIS: Properties(0.91, (1060, 1350), (79, 74), 0.27, 0.07),
     Tissue.FLUID: Properties(1.0, (2400, 2600), (500, 450), 0.0, 0.05),
     Tissue.SWOLLEN: Properties(0.96, (1500, 1750), (190, 175), 0.30, 0.10),
     Tissue.METAL: Properties(0.0, *_NONE, 0.0, 0.0),
 }
 
 
-def tissue_table(field_tesla: float) -> dict[str, Array]:
+def tissue_table(
+    field_tesla: float, factors: Mapping[str, Mapping[Tissue, float]] | None = None
+) -> dict[str, Array]:
     """Properties of all tissues at one field, as arrays indexed by the label.
 
     Parameters
     ----------
     field_tesla : float
         1.0 to 3.0.
+    factors : mapping, optional
+        By column, then by tissue: how one patient differs.
 
     Returns
     -------
@@ -147,4 +152,7 @@ def tissue_table(field_tesla: float) -> dict[str, Array]:
         low, high = np.array([getattr(row, name) for row in rows], dtype=float).T
         times[name] = (low * (high / low) ** doubling).astype(np.float32)
     others = ("density", "gadolinium_mM", "texture")
-    return {**{k: np.array([getattr(r, k) for r in rows], np.float32) for k in others}, **times}
+    table = {**{k: np.array([getattr(r, k) for r in rows], np.float32) for k in others}, **times}
+    for column, changed in (factors or {}).items():
+        table[column][list(changed)] *= np.array(list(changed.values()), np.float32)
+    return table

@@ -47,9 +47,30 @@ _SPEED: Final[dict[Tissue, tuple[float, float, float, float]]] = {
     T.VEIN: (0.05, 0.10, 0.20, 0.50),
     T.CSF: (0.01, 0.01, 0.02, 0.30),
     T.NERVE: (0.01, 0.01, 0.02, 0.15),
+    T.SWOLLEN: (0.30, 0.35, 0.40, 0.40),
+    T.FLUID: (0.10, 0.12, 0.15, 0.20),
     T.GRAY: (0.01, 0.01, 0.01, 0.10),
     T.WHITE: (0.01, 0.01, 0.01, 0.10),
 }
+# the ways a tumor grows: factors on the speed in mucosa, air, soft tissue, bone and inside the skull
+_HABITS: Final[dict[str, tuple[float, float, float, float, float]]] = {
+    "mass": (1.0, 1.0, 1.0, 1.0, 1.0),
+    "sheet": (1.2, 0.4, 0.45, 0.6, 0.6),
+    "exophytic": (1.0, 1.8, 0.7, 0.7, 0.7),
+    "lateral": (0.9, 0.8, 1.5, 0.8, 0.8),
+    "upward": (0.9, 0.8, 0.8, 1.6, 1.6),
+}
+_HABIT_SHARES: Final[dict[str, tuple[float, float, float, float, float]]] = {
+    "T1": (0.50, 0.30, 0.20, 0.0, 0.0),
+    "T2": (0.45, 0.10, 0.10, 0.35, 0.0),
+    "T3": (0.45, 0.0, 0.05, 0.15, 0.35),
+    "T4": (0.40, 0.0, 0.0, 0.20, 0.40),
+}
+_KIND: Final = {
+    **dict.fromkeys((T.MUCOSA, T.LYMPHOID, T.SWOLLEN, T.CARTILAGE), 0), T.AIR: 1,
+    **dict.fromkeys((T.BONE, T.MARROW, T.RED_MARROW), 3),
+    **dict.fromkeys((T.VEIN, T.CSF, T.NERVE, T.GRAY, T.WHITE), 4),
+}  # fmt: skip
 _OTHER_SPEED: Final = (0.03, 0.06, 0.10, 0.15)
 
 
@@ -64,7 +85,9 @@ class Growth:
     axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-def grow(rng: np.random.Generator, head: Head, t_stage: str, roughness: float) -> Growth:
+def grow(
+    rng: np.random.Generator, head: Head, t_stage: str, roughness: float, habit: str | None = None
+) -> Growth:
     """Let the front run.
 
     Parameters
@@ -75,6 +98,9 @@ def grow(rng: np.random.Generator, head: Head, t_stage: str, roughness: float) -
         T0 to T4; T0 grows as T1.
     roughness : float
         Standard deviation of the logarithm of the speed; higher is more irregular.
+    habit : str, optional
+        "mass", "sheet" (along the mucosa), "exophytic", "lateral" (parapharyngeal) or "upward" (skull base);
+        drawn by T stage if not given.
     """
     box = tuple(
         slice(*np.searchsorted(axis, limits)) for axis, limits in zip(head.axes, _BOX_MM, strict=True)
@@ -82,7 +108,10 @@ def grow(rng: np.random.Generator, head: Head, t_stage: str, roughness: float) -
     box = tuple(slice(s.start, s.stop, _STEP) for s in box)
     axes = (head.axes[0][box[0]], head.axes[1][box[1]], head.axes[2][box[2]])
     column = max(int(t_stage[1]), 1) - 1
-    speeds = np.array([_SPEED.get(t, _OTHER_SPEED)[column] for t in Tissue], dtype=np.float32)
+    habit = habit or str(rng.choice(list(_HABITS), p=_HABIT_SHARES[f"T{column + 1}"]))
+    speeds = np.array(
+        [_SPEED.get(t, _OTHER_SPEED)[column] * _HABITS[habit][_KIND.get(t, 2)] for t in Tissue], np.float32
+    )
     x, y, z = (w[box] for w in head.where)
     speed = speeds[head.tissue[box]]
     # air beyond the choanae, as in the nose and the sinuses, is not filled as easily as the pharynx

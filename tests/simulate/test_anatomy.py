@@ -5,7 +5,7 @@ import pytest
 
 from radiomics_npc.simulate.acquisition import draw_series
 from radiomics_npc.simulate.anatomy import Head, build_head
-from radiomics_npc.simulate.head import enlarged_nodes
+from radiomics_npc.simulate.nodes import enlarged_nodes
 from radiomics_npc.simulate.tissue import Tissue
 from radiomics_npc.simulate.tumor import contour, draw_interior, grow
 
@@ -82,7 +82,7 @@ def test_a_tumor_starts_at_the_wall_and_reaches_its_volume(head):
 def test_bone_holds_a_t2_tumor_and_not_a_t4(head):
     shares = []
     for stage in ("T2", "T4"):
-        growth = grow(np.random.default_rng(6), head, stage, 0.8)
+        growth = grow(np.random.default_rng(6), head, stage, 0.8, "mass")
         interior = draw_interior(np.random.default_rng(7), head, growth, 25.0, 0.0)
         invaded = head.tissue[interior.box][interior.inside]
         shares.append(np.isin(invaded, [Tissue.BONE, Tissue.MARROW, Tissue.RED_MARROW]).mean())

@@ -14,9 +14,8 @@ from scipy import stats
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.simulate.acquisition import draw_series
-from radiomics_npc.simulate.anatomy import build_head
 from radiomics_npc.simulate.clinical import draw_patients
-from radiomics_npc.simulate.cohort import MASK_NAME, _fitting_tumor, _order, simulate_cohort
+from radiomics_npc.simulate.cohort import MASK_NAME, _draw_head, _fitting_tumor, _order, simulate_cohort
 from radiomics_npc.simulate.dicom import DESCRIPTION
 from radiomics_npc.simulate.published import ACQUISITION, MORPHOLOGY, SCANNERS
 from radiomics_npc.storage import file_digest, read_table
@@ -44,7 +43,7 @@ def _shapes_of_one(order: Any) -> list[dict[str, Any]]:
     """Contours of one patient at the published matrix, without taking the images."""
     rng = np.random.default_rng([order.seed, int(order.patient_id), 1])
     series = draw_series(rng, order.scanner)
-    head = build_head(rng, (-62.0, 68.0))
+    head = _draw_head(rng, order, (-62.0, 68.0))
     rows = _fitting_tumor(rng, head, order, series)[2]
     return [{"patient_id": order.patient_id, "T": order.t_stage, **row} for row in rows]
 
