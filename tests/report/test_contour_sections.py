@@ -36,7 +36,8 @@ def test_the_first_sentence_names_the_model_and_asks_for_a_review():
     said = page.partition("Contours")[2]
     assert (
         "The tumors were outlined by the model that comes with radiomics_npc (3 networks, SHA-256 "
-        "abababababab), trained on simulated heads only: review every contour before any result of this report is used."
+        "abababababab), trained on simulated heads only: review every contour before any result of this "
+        "report is used."
     ) in said
     assert "3 masks of 2 patients were predicted; 2 are conspicuous." in said
     assert "no tumor was found" in said
