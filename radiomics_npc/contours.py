@@ -28,6 +28,10 @@ __all__ = ["PredictedContours", "describe_segmenter", "merge_failures", "predict
 _BUNDLED = Path(__file__).parent / "segmentation" / "weights"
 #: They differ between runs that give the same masks, so they stand in run.json and not in a table.
 _OF_THE_RUN = ("seconds", "device")
+_COLUMNS = [
+    "patient_id", "sequence", "volume_cm3", "confidence", "member_agreement", "sequence_agreement", "flags",
+    *_OF_THE_RUN,
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +155,7 @@ def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder:
     require_torch()
     model = describe_segmenter(settings)
     found = _predict(cohort, run_folder / "masks", settings)
-    table: pd.DataFrame = found.table.copy()
+    table: pd.DataFrame = found.table.copy() if len(found.table) else pd.DataFrame(columns=_COLUMNS)
     table["flags"] = ["; ".join(re.findall(r"\w+", str(flags))) for flags in table["flags"]]
     masks = {
         (case.patient_id, s): pair.mask for case in found.cohort.cases for s, pair in case.images.items()

@@ -119,7 +119,8 @@ class Study:
     @property
     def _contoured(self) -> Cohort:
         """The cohort with the masks that are measured."""
-        return self.cohort if self._contours is None else self._contours.cohort
+        contours = None if self.settings.segmentation is None else self.segment()
+        return self.cohort if contours is None else contours.cohort
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -243,12 +244,11 @@ class Study:
         if self.settings.models is not None:
             self.fit()
         self._run.forget_nomogram()
-        page: tuple[Path, ...] = ()
+        drawn = False
         if self.settings.nomogram is not None:
             with self._run.stage("nomogram"):
-                if draw_nomogram(self.settings.nomogram, self._run):
-                    page = (self.run_folder / "nomogram.html",)
-        return (*page, self.report())
+                drawn = draw_nomogram(self.settings.nomogram, self._run)
+        return (*([self.run_folder / "nomogram.html"] if drawn else []), self.report())
 
     def validate(self, model_folder: Path | str) -> Validation:
         """Validate a frozen model on this study's cohort.
@@ -281,9 +281,9 @@ class Study:
         report = self.check()
         if not report.ok:
             report.print()
-            count = len(report.errors)
+            found = f"{len(report.errors)} error{'s' if len(report.errors) > 1 else ''}"
             raise CheckFailedError(
-                f"the check found {count} error{'s' if count > 1 else ''}: nothing was run",
+                f"the check found {found}: nothing was run",
                 f"Open check.html in {self.run_folder.name}, mend them, and run again.",
             )
         self._run.keep_settings(self.settings)

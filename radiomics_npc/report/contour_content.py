@@ -35,12 +35,12 @@ def read_contours(folder: Path, settings: Mapping[str, Any], record: Mapping[str
     Returns
     -------
     dict
-        Empty where no masks were predicted.
+        Empty where no mask was predicted.
     """
     tables = folder / "tables"
     wanted, model = settings.get("segmentation"), record.get("segmentation")
     table = read_optional(tables / "segmentation.csv")
-    if not wanted or not model or table is None:
+    if not wanted or not model or table is None or table.empty:
         return {}
     content: Content = {
         "contours": {

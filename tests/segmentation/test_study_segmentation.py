@@ -165,6 +165,7 @@ def text_of(path: Path) -> str:
 # -- a cohort without masks ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_study_without_masks_runs_to_a_report(data, tmp_path, fake):
     run = tmp_path / "run"
     study = Study(settings_of(data, run))
@@ -227,6 +228,7 @@ def test_a_study_without_masks_runs_to_a_report(data, tmp_path, fake):
     assert "outlined by" not in text_of(run / "report.html")
 
 
+@pytest.mark.slow
 def test_all_are_predicted_and_compared_with_the_drawn(data, tmp_path, fake):
     run = tmp_path / "run"
     study = Study(settings_of(data, run, "drawn.csv", when="always", uncertainty=3))
@@ -295,6 +297,17 @@ def test_segment_on_the_command_line(data, tmp_path, fake, capsys):
     assert "the image is dark" in " ".join(said.split())
     assert not (tmp_path / "run" / "tables" / "features.csv").exists()
     assert read_table(tmp_path / "run" / "failures.csv")["patient_id"].tolist() == [DARK]
+
+
+def test_where_every_mask_is_drawn_nothing_is_predicted_or_said(data, tmp_path, fake):
+    run = tmp_path / "run"
+    study = Study(settings_of(data, run, "drawn.csv") | {"models": None, "nomogram": None})
+    study.run()
+    assert fake.computed == 0
+    assert read_table(run / "tables" / "segmentation.csv").empty
+    assert len(study.extract().to_frame()) == PATIENTS
+    assert study.failures.empty
+    assert "outlined by" not in text_of(run / "report.html")
 
 
 def test_segment_of_a_study_that_does_not_ask_for_it(data, tmp_path, capsys):
