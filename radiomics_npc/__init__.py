@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from radiomics_npc.imaging.checks import check_cohort
     from radiomics_npc.nomogram.nomogram import Nomogram
     from radiomics_npc.report.html import write_report
+    from radiomics_npc.segmentation.batch import predict_masks
+    from radiomics_npc.segmentation.metrics import segmentation_metrics
+    from radiomics_npc.segmentation.prediction import load_segmenter
+    from radiomics_npc.segmentation.segmenter_training import train_segmenter
     from radiomics_npc.simulate.cohort import simulate_cohort
     from radiomics_npc.study import Study
     from radiomics_npc.survival.estimation.competing_risks import cumulative_incidence
@@ -103,23 +107,29 @@ _HOME = {
     "kaplan_meier": "survival.estimation.kaplan_meier",
     "learning_curve": "survival.validation.learning_curve",
     "load_model": "survival.models.model_file",
+    "load_segmenter": "segmentation.prediction",
     "log_rank": "survival.estimation.log_rank",
     "permutation_test": "survival.validation.permutation",
+    "predict_masks": "segmentation.batch",
     "proportional_hazards_test": "survival.models.proportional_hazards",
     "read_cohort": "cohort.reading",
     "reclassification": "survival.metrics.reclassification",
     "restricted_mean": "survival.estimation.restricted_mean",
     "sample_size": "survival.models.sample_size",
     "save_model": "survival.models.model_file",
+    "segmentation_metrics": "segmentation.metrics",
     "shap_values": "survival.models.shap_values",
     "simulate_cohort": "simulate.cohort",
     "smooth_calibrate": "survival.metrics.smooth_calibration",
     "stability_table": "features.stability",
     "standard_model": "survival.models.standard",
+    "train_segmenter": "segmentation.segmenter_training",
     "uno_c": "survival.metrics.concordance",
     "validate_model": "survival.validation.external",
     "write_report": "report.html",
 }
+
+_WITH_TORCH = ("load_segmenter", "train_segmenter")  # the others ask for it when they need it
 
 __all__ = [
     "BoostedModel",
@@ -161,19 +171,23 @@ __all__ = [
     "kaplan_meier",
     "learning_curve",
     "load_model",
+    "load_segmenter",
     "log_rank",
     "permutation_test",
+    "predict_masks",
     "proportional_hazards_test",
     "read_cohort",
     "reclassification",
     "restricted_mean",
     "sample_size",
     "save_model",
+    "segmentation_metrics",
     "shap_values",
     "simulate_cohort",
     "smooth_calibrate",
     "stability_table",
     "standard_model",
+    "train_segmenter",
     "uno_c",
     "validate_model",
     "write_report",
@@ -182,6 +196,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
+        if name in _WITH_TORCH:
+            from radiomics_npc.optional import require_torch
+
+            require_torch()
         return getattr(import_module(f"radiomics_npc.{_HOME[name]}"), name)
     raise AttributeError(f"module 'radiomics_npc' has no attribute {name!r}")
 

@@ -159,11 +159,8 @@ def train_segmenter(
     from radiomics_npc.optional import require_torch
 
     require_torch()
-    from radiomics_npc.config import config_path
     from radiomics_npc.segmentation import segmenter_training
 
-    if not config.exists():  # one of those that come with the package
-        config = config_path(f"segmentation/{config.stem}.yaml")
     made = segmenter_training.train_segmenter(config, output=output, resume=resume, device=device, jobs=jobs)
     typer.echo(os.path.relpath(made))
 

@@ -21,7 +21,7 @@ from radiomics_npc.optional import require_torch
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.segmentation.quality import FLAGS
 from radiomics_npc.settings import SegmentationSettings
-from radiomics_npc.storage import write_table
+from radiomics_npc.storage import content_key, write_table
 
 __all__ = ["PredictedContours", "describe_segmenter", "merge_failures", "predict_contours", "segment_cohort"]
 
@@ -70,7 +70,7 @@ class PredictedContours:
                             str(row.patient_id), str(row.sequence), Path(str(row.mask)).name)
             for row in self.table.itertuples()
             for code in str(row.flags).split("; ")
-            if code in FLAGS
+            if code in FLAGS and code != "empty"  # which is among the failures
         ]  # fmt: skip
         found += [
             Finding.warning(f"no mask could be predicted: {row.message}", str(row.remedy),
@@ -95,7 +95,8 @@ def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
     -------
     dict
         ``name`` (``bundled``, or that of the folder), ``sha256`` of its description, which holds
-        those of the weights, ``members``, and ``simulated``: trained on simulated heads only.
+        those of the weights, ``identity`` (hash of what makes the masks, as the record beside each has
+        it), ``members`` (how many networks), and ``simulated``: trained on simulated heads only.
 
     Raises
     ------
@@ -115,19 +116,20 @@ def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
     try:
         raw = file.read_bytes()
         content = json.loads(raw)
-        members, simulated = len(content["members"]), bool(content["simulated"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        members, simulated = content["members"], bool(content["simulated"])
+        weights = [member.get("sha256") for member in members]
+        # as Segmenter.identity, which stands beside every mask
+        identity = content_key(weights, content.get("architecture"), content.get("grid"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(
             f"{folder.name} holds no model of contours (model.json is absent or damaged)",
             "Name the folder that train-segmenter wrote under segmentation.model, or leave it out.",
         ) from error
     name = "bundled" if settings.model is None else folder.name
     return {
-        "name": name,
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "members": members,
-        "simulated": simulated,
-    }
+        "name": name, "sha256": hashlib.sha256(raw).hexdigest(), "identity": identity,
+        "members": len(members), "simulated": simulated,
+    }  # fmt: skip
 
 
 def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder: Path) -> PredictedContours:
@@ -162,11 +164,10 @@ def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder:
     }
     paths = [masks.get((who, s)) for who, s in zip(table["patient_id"], table["sequence"], strict=True)]
     table.insert(2, "mask", [_within(path, run_folder) for path in paths])
-    for name in _OF_THE_RUN:
-        if name in table:
-            values = table.pop(name).dropna()
-            model[name] = round(float(values.sum()), 1) if name == "seconds" else sorted(set(values))
-    model["masks"] = len(table)
+    model["masks"], model["device"] = len(table), sorted(set(table["device"].dropna()))
+    # those of a patient stand in each of his rows
+    model["seconds"] = round(float(table.groupby("patient_id")["seconds"].max().sum()), 1)
+    table = table.drop(columns=list(_OF_THE_RUN))
     return PredictedContours(
         found.cohort, table, found.failures[FAILURE_COLUMNS].reset_index(drop=True), model,
         tuple(getattr(found, "variations", ())),

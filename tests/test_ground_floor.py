@@ -107,7 +107,8 @@ def test_public_names():
 
     named = {
         "read_cohort", "simulate_cohort", "check_cohort", "extract_features", "design_matrix", "CoxModel",
-        "BoostedModel", "cross_validate", "Nomogram", "write_report", "Study",
+        "BoostedModel", "cross_validate", "Nomogram", "write_report", "Study", "predict_masks",
+        "load_segmenter", "train_segmenter", "segmentation_metrics",
     }  # fmt: skip
     assert named <= set(rn.__all__)
     for name in rn.__all__:

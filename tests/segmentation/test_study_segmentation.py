@@ -282,6 +282,50 @@ def test_all_are_predicted_and_compared_with_the_drawn(data, tmp_path, fake):
     assert digests(run) == before
 
 
+@pytest.mark.slow
+def test_with_networks_from_images_to_varied_features(data, tmp_path, monkeypatch):
+    """No fake in the way: networks that take what is bright for tumor."""
+    pytest.importorskip("torch")
+    from radiomics_npc.segmentation import batch
+    from tests.segmentation.phantoms import TUMOR, Bright, Geometry, head, segmenter, truth
+
+    geometry, rows = Geometry((64, 64, 10), (3.0, 3.0, 8.0)), []
+    for k in range(3):
+        image = head(geometry, spheres=((TUMOR[0], 16.0 + 2 * k),))
+        noise = np.random.default_rng(k).normal(0, 8, image.array.shape)
+        _write(replace(image, array=(image.array + noise).astype(np.float32)), tmp_path / f"{k}.nii.gz")
+        _write(truth(image), tmp_path / f"{k}-drawn.nii.gz")
+        rows.append([f"{k}", "t1", f"{k}.nii.gz", f"{k}-drawn.nii.gz"])
+    columns = ["patient_id", "sequence", "image", "mask"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    networks = segmenter(Bright(level=4.0), Bright(level=4.6))
+    monkeypatch.setattr(batch, "_load", lambda settings: networks)
+    write_json(tmp_path / "model" / "model.json", networks.description)
+    settings = settings_of(data, tmp_path / "run", when="always", uncertainty=3)
+    settings["segmentation"]["model"] = str(tmp_path / "model")
+    settings["cohort"] = {"layout": "manifest", "path": str(tmp_path / "manifest.csv"), "sequences": ["t1"],
+                          "clinical": None}  # fmt: skip
+    settings |= {"models": None, "nomogram": None}
+    study = Study(settings)
+    study.run()
+    run = study.run_folder
+    agreement = read_table(run / "tables" / "segmentation_agreement.csv")
+    assert agreement["dice"].gt(0.8).all(), agreement
+    beside = json.loads((run / "masks" / "0" / "ROI-T1.json").read_text())
+    record = json.loads((run / "run.json").read_text())["segmentation"]
+    assert record["identity"] == beside["model"]["identity"]
+    assert beside["trained_on_simulated_heads_only"] is True
+    repeats = study.vary()
+    assert len(repeats.to_frame()) == 3 * 4
+    volume = repeats.to_frame()["t1__morphology__volume_cm3"]
+    assert volume.groupby("patient_id").nunique().gt(1).all()
+    before = digests(run)
+    again = Study(settings)
+    again.run()
+    assert digests(run) == before
+    assert again.vary().reused == 3 * 4
+
+
 # -- command line and faults --------------------------------------------------------------------
 
 
@@ -332,7 +376,7 @@ def test_without_torch_it_says_what_to_install(data, tmp_path, monkeypatch, caps
     import radiomics_npc
 
     with pytest.raises(ConfigError, match="torch is not installed"):
-        _ = radiomics_npc.predict_masks
+        _ = radiomics_npc.load_segmenter
 
 
 def test_a_folder_without_a_model_is_refused(data, tmp_path, fake):
