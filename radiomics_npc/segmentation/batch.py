@@ -1,0 +1,294 @@
+"""Masks of a whole cohort: finished ones found again by content, edited ones never written over.
+
+torch is imported when the first patient needs it: what was predicted before can be read without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Items
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import pandas as pd
+
+from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
+from radiomics_npc.errors import ImageError, RadiomicsNPCError
+from radiomics_npc.imaging.reading import read_image
+from radiomics_npc.optional import require_torch
+from radiomics_npc.progress import track
+from radiomics_npc.segmentation.mask_files import (
+    SCORES,
+    is_done,
+    is_edited,
+    mask_path,
+    read_record,
+    variation_paths,
+    write_prediction,
+)
+from radiomics_npc.segmentation.quality import FLAGS
+from radiomics_npc.settings import SEQUENCES, SegmentationSettings, Sequence
+from radiomics_npc.storage import content_key, file_digest
+
+if TYPE_CHECKING:
+    from radiomics_npc.segmentation.prediction import Segmenter
+
+__all__ = ["PredictedMasks", "predict_masks"]
+
+TABLE_COLUMNS: Final = [
+    "patient_id", "sequence", "volume_cm3", "confidence", "member_agreement", "sequence_agreement", "flags",
+    "device", "seconds",
+]  # fmt: skip
+_FAILURE_COLUMNS: Final = ["patient_id", "sequence", "stage", "error", "message", "remedy"]
+#: Raised whenever the same model and images would give other masks than before.
+_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedMasks:
+    """A cohort with predicted masks.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its cases have the predicted masks; none where a prediction failed or is empty.
+    table : DataFrame
+        One row a predicted mask: ``patient_id``, ``sequence``, ``volume_cm3``, ``confidence``,
+        ``member_agreement``, ``sequence_agreement``, ``flags`` (separated by semicolons), ``device``,
+        ``seconds`` (of the patient; as it was when the mask was made).
+    failures : DataFrame
+        One row a mask that could not be made, with stage, error, message and remedy.
+    variations : tuple of Cohort
+        The same with the masks varied along their uncertainty; an edited mask is the same in all.
+    reused : int
+        Patients whose masks were there already.
+    """
+
+    cohort: Cohort
+    table: pd.DataFrame
+    failures: pd.DataFrame
+    variations: tuple[Cohort, ...] = ()
+    reused: int = 0
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table; simulated, if so."""
+        return self.table.assign(simulated=True) if self.cohort.simulated else self.table
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
+
+    def __repr__(self) -> str:
+        masks, patients = len(self.table), self.table["patient_id"].nunique()
+        return f"<PredictedMasks: {masks} masks of {patients} patients, {len(self.failures)} failed>"
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of one patient."""
+
+    case: Case
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    variations: tuple[Case, ...] = ()
+    reused: bool = False
+
+    @property
+    def label(self) -> str:
+        """Shown by the progress bar."""
+        return self.case.patient_id
+
+
+def predict_masks(
+    cohort: Cohort,
+    out: Path | str,
+    *,
+    settings: SegmentationSettings | None = None,
+    sequences: Items[str] | None = None,
+    segmenter: Segmenter | None = None,
+    progress: bool = True,
+) -> PredictedMasks:
+    """Predict the primary tumor of every patient.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        All images of a patient are looked at, also those of sequences that have a mask.
+    out : path
+        Gets ``NNN/ROI-{T1,T2,CE-T1}.nii.gz`` on the grid of each image, and beside each a ``.json`` that
+        says which model made it from what.
+    settings : SegmentationSettings, optional
+        Model, device, flips, for whom (``when``), probabilities, variations along the uncertainty.
+    sequences : sequence of str, optional
+        Those that shall have masks; by default the cohort's.
+    segmenter : Segmenter, optional
+        A model in memory, instead of that of the settings.
+    progress : bool
+        Show how far it is.
+
+    Returns
+    -------
+    PredictedMasks
+        A mask made before of the same images by the same model with the same options is taken as it is;
+        so is one that was edited or drawn by hand in ``out``, until its file is deleted.
+
+    Raises
+    ------
+    ConfigError
+        torch is not installed, or the device is not there.
+    ModelFileError
+        The model is absent, damaged or altered. Faults of a patient raise nothing: they are listed.
+
+    Examples
+    --------
+    >>> predict_masks(Cohort(cases=(), sequences=("t1",)), Path("masks"))
+    <PredictedMasks: 0 masks of 0 patients, 0 failed>
+    """
+    settings = settings or SegmentationSettings()
+    wanted = tuple(sequences if sequences is not None else cohort.sequences)
+    if segmenter is None and any(_needed(case, wanted, settings) for case in cohort.cases):
+        segmenter = _load(settings)
+    work = _each(cohort, Path(out), settings, wanted, segmenter)
+    done = list(track(work, "segment", len(cohort))) if progress else list(work)
+    rows = [row for one in done for row in one.rows]
+    failures = [row for one in done for row in one.failures]
+    variations = (
+        replace(cohort, cases=tuple(one.variations[k] if one.variations else one.case for one in done))
+        for k in range(settings.uncertainty)
+    )
+    return PredictedMasks(
+        replace(cohort, cases=tuple(one.case for one in done)),
+        pd.DataFrame(rows, columns=TABLE_COLUMNS),
+        pd.DataFrame(failures, columns=_FAILURE_COLUMNS),
+        tuple(variations),
+        sum(one.reused for one in done),
+    )
+
+
+def _load(settings: SegmentationSettings) -> Segmenter:
+    require_torch()
+    from radiomics_npc.segmentation.prediction import load_segmenter
+
+    return load_segmenter(settings.model, settings.device)
+
+
+def _needed(case: Case, wanted: Items[str], settings: SegmentationSettings) -> list[Sequence]:
+    """Sequences of a patient that shall have a predicted mask."""
+    there = [name for name in SEQUENCES if name in wanted and name in case.images]
+    return [name for name in there if settings.when == "always" or case.images[name].mask is None]
+
+
+def _each(
+    cohort: Cohort,
+    out: Path,
+    settings: SegmentationSettings,
+    wanted: Items[str],
+    segmenter: Segmenter | None,
+) -> Iterator[_Done]:
+    for case in cohort.cases:
+        needed = _needed(case, wanted, settings)
+        if not needed:
+            yield _Done(case)
+            continue
+        assert segmenter is not None
+        folder = out / _folder_name(case.patient_id)
+        try:
+            yield _predict_case(case, needed, folder, settings, segmenter)
+        except Exception as error:  # noqa: BLE001 - a fault of one patient must not stop the others
+            without = replace(case, images=_with_masks(case, dict.fromkeys(needed)))
+            yield _Done(without, failures=[_failure(case, name, error) for name in needed])
+
+
+def _folder_name(patient_id: str) -> str:
+    """A name that any file system takes and that no other patient has."""
+    name = quote(patient_id, safe=" ")
+    return name if name.strip(".") else name.replace(".", "%2E")
+
+
+def _predict_case(
+    case: Case, needed: list[Sequence], folder: Path, settings: SegmentationSettings, segmenter: Segmenter
+) -> _Done:
+    key = _key(case, settings, segmenter)
+    edited = [name for name in needed if is_edited(mask_path(folder, name))]
+    records = {name: read_record(mask_path(folder, name)) for name in needed}
+    open_ = [n for n in needed if n not in edited and not is_done(folder, n, key, settings)]
+    if open_:
+        made = segmenter.predict(
+            {name: read_image(case.images[name].image) for name in SEQUENCES if name in case.images},
+            flips=settings.flips,
+            samples=settings.uncertainty,
+        )
+        for name in open_:
+            records[name] = write_prediction(made, name, folder, key, settings, segmenter)
+    rows = [_row(case, name, records[name] or {}, name in edited) for name in needed]
+    empty = [row["sequence"] for row in rows if row["flags"] == "empty"]
+    masks = {name: None if name in empty else mask_path(folder, name) for name in needed}
+    varied = tuple(
+        replace(case, images=_with_masks(case, {
+            name: path if path is None or name in edited else variation_paths(path, settings.uncertainty)[k]
+            for name, path in masks.items()
+        }))
+        for k in range(settings.uncertainty)
+    )  # fmt: skip
+    return _Done(
+        replace(case, images=_with_masks(case, masks)), rows, [_empty(case, name) for name in empty], varied,
+        reused=not open_,
+    )  # fmt: skip
+
+
+def _key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -> str:
+    """All that a patient's masks depend on: content of the images, model, options."""
+    digests = {}
+    for name, files in case.images.items():
+        if not files.image.exists():
+            raise ImageError(
+                f"{files.image.name} does not exist", "Check the path, or the name in the manifest."
+            )
+        # the voxels of such a header lie in another file of the folder
+        detached = files.image.suffix.lower() in (".nhdr", ".mhd")
+        digests[name] = file_digest(files.image.parent if detached else files.image)
+    options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
+    return content_key(_SCHEMA, digests, segmenter.identity, options)
+
+
+def _row(case: Case, name: str, record: dict[str, Any], edited: bool) -> dict[str, Any]:
+    row = {"patient_id": case.patient_id, "sequence": name}
+    if edited:
+        # what was said of the prediction is not true of what somebody made of it
+        return row | {"flags": "edited"}
+    scores = {score: record[score] if record[score] is not None else float("nan") for score in SCORES}
+    return row | {
+        "volume_cm3": record["volume_cm3"],
+        **scores,
+        "flags": "; ".join(record["flags"]),
+        "device": record["device"],
+        "seconds": record["seconds"],
+    }
+
+
+def _with_masks(case: Case, masks: Mapping[Any, Path | None]) -> dict[str, ImageFiles]:
+    return {
+        name: replace(files, mask=masks[name], label=None) if name in masks else files
+        for name, files in case.images.items()
+    }
+
+
+def _empty(case: Case, name: str) -> dict[str, str]:
+    return {
+        "patient_id": case.patient_id, "sequence": name, "stage": "predict", "error": "MaskError",
+        "message": FLAGS["empty"].sentence, "remedy": FLAGS["empty"].remedy,
+    }  # fmt: skip
+
+
+def _failure(case: Case, name: str, error: Exception) -> dict[str, str]:
+    if isinstance(error, RadiomicsNPCError):
+        message, remedy = error.message, error.remedy
+    else:
+        # the text of an unforeseen error may hold folders named after the patient
+        message = f"unexpected {type(error).__name__}"
+        remedy = "Open the images in a viewer; if they are sound, report this as a fault of radiomics_npc."
+    return {
+        "patient_id": case.patient_id, "sequence": name, "stage": "predict", "error": type(error).__name__,
+        "message": message, "remedy": remedy,
+    }  # fmt: skip

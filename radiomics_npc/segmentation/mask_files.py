@@ -1,0 +1,194 @@
+"""Predicted masks on disk, each with a record beside it of which model made it from what.
+
+A mask that differs from its record, or has none, was drawn or changed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import SimpleITK as sitk
+
+from radiomics_npc._version import __version__
+from radiomics_npc.imaging.volume import Volume
+from radiomics_npc.settings import SegmentationSettings, Sequence
+from radiomics_npc.storage import file_digest, write_atomic, write_json
+
+if TYPE_CHECKING:
+    from radiomics_npc.segmentation.prediction import Prediction, Segmenter
+
+__all__ = [
+    "SCORES",
+    "is_done",
+    "is_edited",
+    "mask_path",
+    "read_record",
+    "variation_paths",
+    "write_prediction",
+]
+
+SCORES: Final = ("confidence", "member_agreement", "sequence_agreement")
+_NAMES: Final = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
+_SUFFIX: Final = ".nii.gz"
+
+
+def mask_path(folder: Path, sequence: str, kind: str = "ROI") -> Path:
+    """Where the mask of a sequence lies, named as in the published layout.
+
+    Examples
+    --------
+    >>> mask_path(Path("001"), "ce_t1").name, mask_path(Path("001"), "t2", "probability").name
+    ('ROI-CE-T1.nii.gz', 'probability-T2.nii.gz')
+    """
+    return folder / f"{kind}-{_NAMES[sequence]}{_SUFFIX}"
+
+
+def variation_paths(path: Path, count: int) -> list[Path]:
+    """Where the variations of a mask lie.
+
+    Examples
+    --------
+    >>> [p.as_posix() for p in variation_paths(Path("001/ROI-T1.nii.gz"), 2)]
+    ['001/variations/ROI-T1-001.nii.gz', '001/variations/ROI-T1-002.nii.gz']
+    """
+    stem = path.name.removesuffix(_SUFFIX)
+    return [path.parent / "variations" / f"{stem}-{k:03d}{_SUFFIX}" for k in range(1, count + 1)]
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """What is known of a predicted mask; None where there is no readable record.
+
+    Parameters
+    ----------
+    path : Path
+        Of the mask.
+    """
+    try:
+        content = json.loads(_record_path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) and {"key", "sha256"} <= set(content) else None
+
+
+def is_edited(path: Path) -> bool:
+    """Whether a mask is there that is not, or no longer, the predicted one."""
+    if not path.exists():
+        return False
+    record = read_record(path)
+    return record is None or record["sha256"] != file_digest(path)
+
+
+def is_done(folder: Path, sequence: str, key: str, settings: SegmentationSettings) -> bool:
+    """Whether a mask and all that was asked for with it is there, made from what ``key`` tells."""
+    path = mask_path(folder, sequence)
+    asked = [path, *variation_paths(path, settings.uncertainty)]
+    if settings.probabilities:
+        asked.append(mask_path(folder, sequence, "probability"))
+    record = read_record(path)
+    return record is not None and record["key"] == key and all(file.exists() for file in asked)
+
+
+def _remove(path: Path) -> None:
+    """Take away an earlier mask, its variations and its probabilities; the mask first, its record last.
+
+    A run killed at any moment leaves no mask that could be taken for one drawn by hand.
+    """
+    stem = path.name.removesuffix(_SUFFIX)
+    path.unlink(missing_ok=True)
+    for other in (path.parent / "variations").glob(f"{stem}-*{_SUFFIX}"):
+        other.unlink()
+    path.with_name(path.name.replace("ROI-", "probability-", 1)).unlink(missing_ok=True)
+    _record_path(path).unlink(missing_ok=True)
+
+
+@contextmanager
+def _nifti(path: Path) -> Iterator[Path]:
+    """A temporary path whose name ITK takes for a NIfTI file."""
+    with write_atomic(path) as temporary:
+        inner = temporary.with_name(temporary.name.removesuffix(".gz") + _SUFFIX)
+        try:
+            yield inner
+            inner.replace(temporary)
+        finally:
+            inner.unlink(missing_ok=True)
+
+
+def write_prediction(
+    made: Prediction,
+    sequence: Sequence,
+    folder: Path,
+    key: str,
+    settings: SegmentationSettings,
+    segmenter: Segmenter,
+) -> dict[str, Any]:
+    """Write the mask of one sequence, what was asked for besides, and its record; the mask comes last.
+
+    Parameters
+    ----------
+    made : Prediction
+    sequence : str
+    folder : Path
+        Of the patient.
+    key : str
+        Content key of all that the mask depends on.
+    settings : SegmentationSettings
+    segmenter : Segmenter
+
+    Returns
+    -------
+    dict
+        The record.
+    """
+    path = mask_path(folder, sequence)
+    _remove(path)
+    for other, drawn in zip(variation_paths(path, settings.uncertainty), made.varied, strict=True):
+        _write_image(other, drawn[sequence])
+    if settings.probabilities:
+        probability = made.probability[sequence]
+        rounded = replace(probability, array=probability.array.round(3))
+        _write_image(mask_path(folder, sequence, "probability"), rounded)
+    record = _record(made, sequence, key, settings, segmenter)
+    with _nifti(path) as temporary:
+        sitk.WriteImage(made.masks[sequence].to_sitk(), str(temporary), True)
+        record["sha256"] = file_digest(temporary)
+        write_json(_record_path(path), record)
+    return record
+
+
+def _write_image(path: Path, volume: Volume) -> None:
+    with _nifti(path) as temporary:
+        sitk.WriteImage(volume.to_sitk(), str(temporary), True)
+
+
+def _record(
+    made: Prediction, sequence: Sequence, key: str, settings: SegmentationSettings, segmenter: Segmenter
+) -> dict[str, Any]:
+    members = segmenter.description.get("members", [])
+    return {
+        "format": 1,
+        "key": key,
+        "warning": "Predicted by a model. Review the contour before you rely on it.",
+        "trained_on_simulated_heads_only": segmenter.simulated,
+        "model": {"identity": segmenter.identity, "members": [m.get("sha256") for m in members]},
+        "sequences": list(made.grids),
+        "settings": {"flips": settings.flips, "uncertainty": settings.uncertainty},
+        "volume_cm3": made.summary["volume_cm3"][sequence],
+        # JSON has no NaN
+        **{score: None if math.isnan(made.summary[score]) else made.summary[score] for score in SCORES},
+        "sequence_dice": made.summary["sequence_dice"],
+        "flags": made.flags,
+        "notes": made.notes,
+        "device": made.device,
+        "seconds": round(made.seconds, 3),
+        "version": __version__,
+    }
