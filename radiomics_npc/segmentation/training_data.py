@@ -26,7 +26,7 @@ from radiomics_npc.segmentation.synthesis import HeadMap, draw_signals, draw_sta
 
 __all__ = ["CaseArrays", "CaseStore", "HeadStore"]
 
-SLABS_PER_VOLUME: Final = 8
+SLABS_PER_VOLUME: Final = 6
 TUMOR_SHARE: Final = 0.6
 _LEAST_PIXELS: Final = 5
 
@@ -76,7 +76,7 @@ class _Store(ABC):
     def draw(self, rng: np.random.Generator, slabs: int, device: torch.device) -> Slabs:
         """Draw a batch, augmented; the same state of ``rng`` gives the same batch.
 
-        Up to 8 slabs are taken from one volume, about 60% of them through the primary tumor.
+        Up to 6 slabs are taken from one volume, about 60% of them through the primary tumor.
         """
         generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
         parts = []
