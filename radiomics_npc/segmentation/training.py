@@ -8,6 +8,7 @@ the optimizer, and a number.
 from __future__ import annotations
 
 import copy
+import json
 import math
 import platform
 import signal
@@ -229,7 +230,7 @@ class _Run:
         self.network: nn.Module = moved.train()
         self.average = copy.deepcopy(self.network) if settings.ema > 0 else None
         self.optimizer = _optimizer(self.network, settings)
-        self.data = digest([*source.names, str(getattr(source, "digest", ""))])
+        self.data = digest([*source.names, json.dumps(getattr(source, "about", None), sort_keys=True)])
 
     def draw_step(self, step: int) -> LossParts:
         """Train on the batch of one step."""

@@ -1,0 +1,330 @@
+"""Ensembles: one network a fold, scored on the patients it never saw, or one a seed on all of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation.overlap import count_overlap
+from radiomics_npc.segmentation.run_files import read_checkpoint, write_json, write_rows
+from radiomics_npc.segmentation.slabs import NetworkGrid, SlabSource, slab_indices, take_slabs
+from radiomics_npc.segmentation.training import (
+    CHECKPOINT,
+    Report,
+    TrainingSettings,
+    train,
+    trained_network,
+    uses_bf16,
+    versions,
+)
+from radiomics_npc.segmentation.training_data import CaseArrays
+from radiomics_npc.segmentation.weight_files import write_members
+
+__all__ = [
+    "WholeCases",
+    "cross_train",
+    "describe_model",
+    "predict_case",
+    "read_scores",
+    "score_case",
+    "split_folds",
+    "train_seeds",
+    "write_model",
+]
+
+LABELS = ("primary", "nodes", "lesions")  # lesions: the two together
+_SEQUENCES = ("t1", "t2", "ce_t1")
+_THRESHOLD = 0.5
+
+Masks = NDArray[np.bool_]
+Clean = Callable[[Masks], Masks]
+
+
+class WholeCases(Protocol):
+    """Patients of whom every slice can be had, for scores."""
+
+    @property
+    def grid(self) -> NetworkGrid:
+        """Grid of the slices."""
+
+    @property
+    def names(self) -> list[str]:
+        """One name a patient; never a patient's own."""
+
+    def case(self, index: int) -> CaseArrays:
+        """All slices of one patient."""
+
+
+def split_folds(patients: int, folds: int, seed: int) -> list[NDArray[np.int64]]:
+    """Deal patients into folds of equal size, to within one.
+
+    Returns
+    -------
+    list of array
+        Sorted places of the patients held out in each fold.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two folds, or fewer patients than folds.
+
+    Examples
+    --------
+    >>> [fold.tolist() for fold in split_folds(5, 2, seed=1)]
+    [[0, 1, 4], [2, 3]]
+    """
+    if not 2 <= folds <= patients:
+        raise ConfigError(
+            f"{patients} patients cannot be dealt into {folds} folds",
+            "Set folds from 2 to the number of patients.",
+        )
+    order = np.random.default_rng(seed).permutation(patients)
+    return [np.sort(part) for part in np.array_split(order, folds)]
+
+
+@torch.inference_mode()
+def predict_case(
+    network: nn.Module, case: CaseArrays, grid: NetworkGrid, device: torch.device, *, slabs: int = 8
+) -> Tensor:
+    """Probability of both labels in every slice of a patient.
+
+    Returns
+    -------
+    Tensor, shape (2, z, h, w)
+        On the CPU.
+    """
+    images, present = case.images.to(device), case.present.to(device)[None]
+    indices = slab_indices(images.shape[1], case.spacing_mm[0], grid)
+    bf16 = uses_bf16("auto", device)
+    parts = []
+    for start in range(0, len(indices), slabs):
+        batch = take_slabs(images, indices[start : start + slabs])
+        with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
+            logits = network(batch, present.expand(len(batch), -1))
+        parts.append(torch.sigmoid(logits.float()).cpu())
+    return torch.cat(parts).transpose(0, 1)
+
+
+def score_case(probability: Tensor, case: CaseArrays, clean: Clean | None = None) -> list[dict[str, Any]]:
+    """Compare a prediction with the contours of the patient.
+
+    Parameters
+    ----------
+    probability : Tensor, shape (2, z, h, w)
+    case : CaseArrays
+    clean : callable, optional
+        Applied to the predicted mask of each label.
+
+    Returns
+    -------
+    list of dict
+        One of each label that is known, and of both together where both are:
+        Dice, sensitivity, precision, volumes in cm3.
+    """
+    voxel_cm3 = float(np.prod(case.spacing_mm)) / 1000.0
+    found = (probability > _THRESHOLD).numpy()
+    truth = case.target.numpy() > 0
+    known = case.known.numpy() > 0
+    pairs = [(found[i], truth[i], known[i]) for i in range(2)]
+    pairs.append((found.any(0), truth.any(0), known.all()))
+    rows = []
+    for label, (mask, reference, is_known) in zip(LABELS, pairs, strict=True):
+        if not is_known:
+            continue
+        overlap = count_overlap(clean(mask) if clean is not None else mask, reference)
+        rows.append({
+            "label": label, "dice": overlap.dice,
+            "sensitivity": overlap.sensitivity, "precision": overlap.precision,
+            "predicted_cm3": overlap.predicted * voxel_cm3, "reference_cm3": overlap.reference * voxel_cm3,
+        })  # fmt: skip
+    return rows
+
+
+def cross_train(
+    settings: TrainingSettings,
+    source: SlabSource,
+    cases: WholeCases,
+    out: Path,
+    *,
+    folds: int,
+    resume: bool = True,
+    device: torch.device | str = "cpu",
+    start: nn.Module | None = None,
+    clean: Clean | None = None,
+    report: Report = print,
+) -> list[nn.Module]:
+    """Train one network a fold and score it on the patients of that fold.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Fold ``k`` trains with ``seed + k``; ``seed`` deals the patients.
+    source, cases : SlabSource, WholeCases
+        The same patients in the same order.
+    out : Path
+        Gets ``fold-K`` folders and ``scores.csv``: a row a patient and known label.
+    folds : int
+    resume, device, start, report
+        As for `training.train`. A finished fold is not trained again.
+    clean : callable, optional
+        Applied to predicted masks before they are scored.
+
+    Returns
+    -------
+    list of nn.Module
+        One network a fold.
+
+    Raises
+    ------
+    ConfigError
+        Wrong number of folds, or what `training.train` raises.
+    """
+    device = torch.device(device)
+    if source.names != cases.names:
+        raise ConfigError("slabs and whole cases are of different patients")
+    held_out = split_folds(len(source.names), folds, settings.seed)
+    networks, rows = [], []
+    for number, test in enumerate(held_out, 1):
+        report(f"fold {number} of {folds}: {len(source.names) - len(test)} patients, {len(test)} held out")
+        folder = out / f"fold-{number}"
+        kept = np.setdiff1d(np.arange(len(source.names)), test).tolist()
+        of_fold = replace(settings, seed=settings.seed + number)
+        train(of_fold, source.subset(kept), folder, resume=resume, device=device, start=start, report=report)
+        networks.append(trained_network(folder))
+        rows += _fold_scores(networks[-1].to(device), cases, test.tolist(), number, folder, device, clean)
+    write_rows(out / "scores.csv", rows)
+    report(_mean_line(rows))
+    return networks
+
+
+def _fold_scores(
+    network: nn.Module,
+    cases: WholeCases,
+    test: list[int],
+    fold: int,
+    folder: Path,
+    device: torch.device,
+    clean: Clean | None,
+) -> list[dict[str, Any]]:
+    """Scores of the held-out patients; read back if they were computed before."""
+    path = folder / "scores.csv"
+    if path.exists():
+        return read_scores(path)
+    rows = []
+    for index in test:
+        case = cases.case(index)
+        probability = predict_case(network, case, cases.grid, device)
+        about = {"fold": fold, "name": cases.names[index]}
+        rows += [{**about, **row} for row in score_case(probability, case, clean)]
+    write_rows(path, rows)
+    return rows
+
+
+def read_scores(path: Path) -> list[dict[str, Any]]:
+    """Read a table of scores that `cross_train` wrote."""
+    kinds = {"name": str, "label": str, "fold": int}
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [{k: kinds.get(k, float)(v) for k, v in row.items()} for row in csv.DictReader(stream)]
+
+
+def _mean_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for label in LABELS:
+        dice = [row["dice"] for row in rows if row["label"] == label]
+        if dice:
+            parts.append(f"{label} {np.mean(dice):.3f} (median {np.median(dice):.3f}, n {len(dice)})")
+    return "out-of-fold Dice: " + ", ".join(parts)
+
+
+def train_seeds(
+    settings: TrainingSettings,
+    source: SlabSource,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    resume: bool = True,
+    device: torch.device | str = "cpu",
+    start: nn.Module | None = None,
+    report: Report = print,
+) -> list[nn.Module]:
+    """Train one network a seed, each on all patients.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Its own seed is not used.
+    source : SlabSource
+    out : Path
+        Gets a folder ``seed-K`` of each.
+    seeds : sequence of int
+    resume, device, start, report
+        As for `training.train`.
+
+    Returns
+    -------
+    list of nn.Module
+        In the order of ``seeds``.
+    """
+    networks = []
+    for number, seed in enumerate(seeds, 1):
+        report(f"network {number} of {len(seeds)}, seed {seed}")
+        folder = out / f"seed-{seed}"
+        of_seed = replace(settings, seed=seed)
+        train(of_seed, source, folder, resume=resume, device=device, start=start, report=report)
+        networks.append(trained_network(folder))
+    return networks
+
+
+def describe_model(
+    settings: TrainingSettings,
+    grid: NetworkGrid,
+    runs: Mapping[int, Path],
+    *,
+    data: Mapping[str, Any],
+    simulated: bool,
+) -> dict[str, Any]:
+    """What a model folder says of its training.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+    grid : NetworkGrid
+    runs : mapping of int to Path
+        Folder of the run of each seed, in the order of the networks.
+    data : mapping
+        Plain JSON: what the networks were trained on, without names or absolute paths.
+    simulated : bool
+        Trained on patients that never lived.
+    """
+    states = [read_checkpoint(folder / CHECKPOINT).state for folder in runs.values()]
+    training = {
+        "settings": asdict(settings),
+        "data": dict(data),
+        "versions": versions(),
+        "steps": [int(state["step"]) for state in states],
+        "seconds": [round(float(state["seconds"])) for state in states],
+    }
+    about = {
+        "grid": asdict(grid),
+        "sequences": list(_SEQUENCES),
+        "simulated": simulated,
+        "training": training,
+    }
+    return {**about, "seeds": list(runs)}
+
+
+def write_model(folder: Path, networks: Sequence[nn.Module], description: Mapping[str, Any]) -> Path:
+    """Write the ensemble, and its description readable beside the runs."""
+    write_members(folder, networks, description)
+    write_json(folder.parent / "training.json", description["training"])
+    return folder
