@@ -1,9 +1,16 @@
 """Which component is the tumor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.imaging.reading import read_pair
+from radiomics_npc.segmentation.network_grid import find_frame, resample
 from radiomics_npc.segmentation.postprocessing import position_prior, select_tumor
+from radiomics_npc.segmentation.slabs import NetworkGrid
+from radiomics_npc.simulate.cohort import simulate_cohort
 
 SPACING = (5.5, 0.86, 0.86)
 SHAPE = (12, 160, 160)
@@ -94,3 +101,16 @@ def test_mirrored_input_gives_the_mirrored_tumor():
     rng = np.random.default_rng(3)
     p = (ball((0, 3, 6), 12) + ball((-11, 20, -30), 9)) * rng.uniform(0.7, 1, SHAPE).astype(np.float32)
     np.testing.assert_array_equal(select(p).mask[..., ::-1], select(p[..., ::-1]).mask)
+
+
+@pytest.mark.slow
+def test_prior_holds_the_tumors_of_simulated_patients(tmp_path):
+    simulate_cohort(tmp_path / "sim", patients=3, seed=5, jobs=1, matrix=64)
+    for case in read_cohort(tmp_path / "sim").cases:
+        image, mask = read_pair(case.images["t2"])
+        frame = find_frame({"t2": image}, NetworkGrid())
+        drawn = resample(replace(image, array=mask.array.astype(np.float32)), frame)
+        prior = position_prior(frame.shape, frame.spacing_zyx)
+        assert float((prior * drawn).sum() / drawn.sum()) > 0.35
+        middle = tuple(np.round(np.argwhere(drawn > 0.5).mean(axis=0)).astype(int))
+        assert prior[middle] > 0.5
