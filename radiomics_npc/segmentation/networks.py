@@ -24,6 +24,7 @@ __all__ = ["OUTPUTS", "SlabUNet", "build_network", "parameter_count"]
 
 OUTPUTS = ("primary", "nodes")  # what the two channels of every network say
 _SLOPE = 0.01
+_RARE = -3.0  # a pixel is seldom tumor; to learn that first would take hundreds of steps
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -115,6 +116,7 @@ class SlabUNet(nn.Module):
             self.edge_upward = nn.ConvTranspose2d(widths[0], edge, 2, 2)
             self.edge_output = _convolution(2 * edge, edge)
         self.logits = nn.Conv2d(edge if fold == 2 else widths[0], len(OUTPUTS), 1)
+        nn.init.constant_(self.logits.bias, _RARE)
 
     def forward(self, images: Tensor, present: Tensor) -> Tensor:
         """Return logits (b, 2, h, w) of slabs (b, s, k, h, w) whose sequences are present (b, s) or not."""

@@ -80,7 +80,7 @@ def draw_stack(rng: np.random.Generator, head: HeadMap, *, most: int = 40) -> St
     """
     spacing = float(rng.uniform(4.4, 6.5) if rng.random() < 0.65 else rng.uniform(2.5, 7.0))
     thickness = (
-        spacing * float(rng.uniform(0.65, 1.0)) if rng.random() < 0.8 else float(rng.uniform(0.8, 2.0))
+        spacing * float(rng.uniform(0.65, 1.0)) if rng.random() < 0.8 else float(rng.uniform(2.0, 3.5))
     )
     low = head.first_mm[0]
     high = low + head.spacing_mm[0] * (head.tissue.shape[0] - 1)
@@ -190,7 +190,8 @@ def take_stack(
     """
     device = head.tissue.device
     index = head.tissue.int()
-    rows = _slice_rows(head, stack.centers_mm, min(stack.thickness_mm, 2.0))
+    # heads are dithered along z against steps: thinner labels would show it
+    rows = _slice_rows(head, stack.centers_mm, 3.0)
     target = torch.stack([_average((head.target == k).float(), rows) for k in (1, 2)])
     # grain belongs to the slices: drawn in the map it would cost four times as much and be averaged away
     texture = torch.as_tensor([PROPERTIES[t].texture for t in Tissue], dtype=torch.float32, device=device)
