@@ -37,6 +37,7 @@ __all__ = [
     "predict_case",
     "read_scores",
     "score_case",
+    "score_labels",
     "split_folds",
     "train_seeds",
     "write_model",
@@ -115,6 +116,12 @@ def predict_case(
     return torch.cat(parts).transpose(0, 1)
 
 
+def score_labels(case: CaseArrays) -> list[str]:
+    """Labels of a patient that a prediction can be compared with."""
+    known = [bool(value > 0) for value in case.known]
+    return [label for label, there in zip(LABELS, [*known, all(known)], strict=True) if there]
+
+
 def score_case(probability: Tensor, case: CaseArrays, clean: Clean | None = None) -> list[dict[str, Any]]:
     """Compare a prediction with the contours of the patient.
 
@@ -134,13 +141,10 @@ def score_case(probability: Tensor, case: CaseArrays, clean: Clean | None = None
     voxel_cm3 = float(np.prod(case.spacing_mm)) / 1000.0
     found = (probability > _THRESHOLD).numpy()
     truth = case.target.numpy() > 0
-    known = case.known.numpy() > 0
-    pairs = [(found[i], truth[i], known[i]) for i in range(2)]
-    pairs.append((found.any(0), truth.any(0), known.all()))
+    pairs = dict(zip(LABELS, [*zip(found, truth, strict=True), (found.any(0), truth.any(0))], strict=True))
     rows = []
-    for label, (mask, reference, is_known) in zip(LABELS, pairs, strict=True):
-        if not is_known:
-            continue
+    for label in score_labels(case):
+        mask, reference = pairs[label]
         overlap = count_overlap(clean(mask) if clean is not None else mask, reference)
         rows.append({
             "label": label, "dice": overlap.dice,
@@ -216,17 +220,14 @@ def _fold_scores(
     device: torch.device,
     clean: Clean | None,
 ) -> list[dict[str, Any]]:
-    """Scores of the held-out patients; read back if they were computed before."""
-    path = folder / "scores.csv"
-    if path.exists():
-        return read_scores(path)
+    """Scores of the held-out patients."""
     rows = []
     for index in test:
         case = cases.case(index)
         probability = predict_case(network, case, cases.grid, device)
         about = {"fold": fold, "name": cases.names[index]}
         rows += [{**about, **row} for row in score_case(probability, case, clean)]
-    write_rows(path, rows)
+    write_rows(folder / "scores.csv", rows)
     return rows
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from radiomics_npc.errors import ConfigError
-from radiomics_npc.segmentation.cross_training import WholeCases, cross_train, read_scores
+from radiomics_npc.segmentation.cross_training import WholeCases, cross_train, read_scores, score_labels
 from radiomics_npc.segmentation.deu import remove_single_slices
 from radiomics_npc.segmentation.run_files import write_rows
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs
@@ -66,7 +66,7 @@ class InputComparison:
     """
 
     scores: tuple[dict[str, Any], ...] = field(repr=False)
-    label: str = "lesions"
+    label: str = "primary"
     simulated: bool = False
 
     def values(self, input_name: str, measure: str, spread: Spread = "folds") -> list[float]:
@@ -202,7 +202,7 @@ def run_experiment(
     *,
     inputs: Sequence[Sequence[int]],
     folds: int = 10,
-    label: str = "lesions",
+    label: str = "primary",
     single_slices: bool = False,
     simulated: bool = False,
     resume: bool = True,
@@ -221,8 +221,8 @@ def run_experiment(
     inputs : sequence of sequences of int
         Places of the sequences in the order t1, t2, ce_t1; the last is what others are tested against.
     folds : int
-    label : {"lesions", "primary", "nodes"}
-        What is scored; the paper's contours are tumor and nodes together.
+    label : {"primary", "nodes", "lesions"}
+        What is scored. The paper's contours are lesions, tumor and nodes together.
     single_slices : bool
         Keep components of one slice, which the paper removes.
     simulated : bool
@@ -242,6 +242,8 @@ def run_experiment(
     if settings.architecture.get("name") != "deu":
         raise ConfigError("the experiment is of DEU", "Set network.name: deu.")
     slices = PlainSlices(cases)
+    if not any(score_labels(slices.case(index)).count(label) for index in range(len(slices.names))):
+        raise ConfigError(f"no patient has contours of {label}", "Choose another label of the experiment.")
     rows: list[dict[str, Any]] = []
     for places in inputs:
         name = "+".join(_NAMES[place] for place in places)
@@ -255,8 +257,6 @@ def run_experiment(
         rows += [
             {"input": name, **row} for row in read_scores(folder / "scores.csv") if row["label"] == label
         ]
-    if not rows:
-        raise ConfigError(f"no patient has contours of {label}", "Choose another label of the experiment.")
     found = InputComparison(tuple(rows), label, simulated)
     write_rows(out / "scores.csv", rows)
     table = found.to_frame()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from radiomics_npc.segmentation.cross_training import cross_train, describe_mode
 from radiomics_npc.segmentation.experiment import run_experiment
 from radiomics_npc.segmentation.networks import build_network
 from radiomics_npc.segmentation.prediction import choose_device
+from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.segmentation.training_data import CaseStore, HeadStore
 from radiomics_npc.segmentation.training_settings import SegmenterSettings, read_segmenter_settings
 from radiomics_npc.segmentation.weight_files import BUNDLED, read_members
@@ -130,29 +130,41 @@ def _made_from(settings: SegmenterSettings) -> dict[str, Any]:
 def _data(settings: SegmenterSettings, folder: Path, jobs: int) -> HeadStore | CaseStore:
     """Training data of the run; made once, and again only if it would come out differently."""
     grid = settings.network_grid()
+    if settings.data.heads is None:
+        return _cases(settings, folder, grid, jobs)
     wanted = {**_made_from(settings), "version": __version__}
     made = folder / "made_from.json"
     if not made.exists() or json.loads(made.read_text(encoding="utf-8")) != wanted:
-        _make_data(settings, folder, jobs)
-        write_json(made, wanted)
-    return HeadStore(folder, grid) if settings.data.heads is not None else CaseStore(folder, grid)
-
-
-def _make_data(settings: SegmenterSettings, folder: Path, jobs: int) -> None:
-    data = settings.data
-    if data.heads is not None:
         from radiomics_npc.segmentation.heads import write_heads
 
-        write_heads(folder, heads=data.heads.count, seed=data.heads.seed, jobs=jobs)
-        return
+        write_heads(folder, heads=settings.data.heads.count, seed=settings.data.heads.seed, jobs=jobs)
+        write_json(made, wanted)
+    return HeadStore(folder, grid)
+
+
+def _cases(settings: SegmenterSettings, folder: Path, grid: NetworkGrid, jobs: int) -> CaseStore:
+    """A cohort as arrays; patients whose files are as before are not read again."""
     from radiomics_npc.cohort.reading import read_cohort
     from radiomics_npc.segmentation.cases import write_cases
 
-    cohort: Path | None = data.study
-    if data.patients is not None:
-        from radiomics_npc.simulate.cohort import simulate_cohort
+    study = settings.data.study or _simulated_cohort(settings, folder.parent / "cohort", jobs)
+    written = write_cases(read_cohort(study), folder, grid=grid, jobs=jobs)
+    for row in written.failures.itertuples():
+        _report(f"left out: patient {row.patient_id}: {row.message}. {row.remedy}")
+    if not written.patient_ids:
+        raise ConfigError(
+            "no patient of the cohort has images and masks to train on", "Check the study file."
+        )
+    return CaseStore(folder, grid)
 
-        about: Mapping[str, Any] = data.patients.model_dump()
-        cohort = simulate_cohort(folder.parent / "cohort", **about, jobs=jobs)
-    assert cohort is not None
-    write_cases(read_cohort(cohort), folder)
+
+def _simulated_cohort(settings: SegmenterSettings, folder: Path, jobs: int) -> Path:
+    from radiomics_npc.simulate.cohort import simulate_cohort
+
+    section = settings.data.patients
+    assert section is not None
+    about, made = {**section.model_dump(), "version": __version__}, folder.parent / "cohort.json"
+    if not made.exists() or json.loads(made.read_text(encoding="utf-8")) != about:
+        simulate_cohort(folder, **section.model_dump(), jobs=jobs)
+        write_json(made, about)
+    return folder

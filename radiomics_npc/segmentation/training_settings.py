@@ -66,7 +66,7 @@ class ExperimentSection(_Section):
     """Networks of different inputs, compared as in the DEU paper."""
 
     inputs: list[list[Sequence]] = Field(default=[["t1"], ["t2"], ["t1", "t2"]], min_length=1)
-    label: Literal["primary", "nodes", "lesions"] = "lesions"
+    label: Literal["primary", "nodes", "lesions"] = "primary"
     single_slices: bool = False
 
     @model_validator(mode="after")

@@ -1,0 +1,269 @@
+import csv
+import json
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from radiomics_npc.errors import ConfigError  # noqa: E402
+from radiomics_npc.segmentation import segmenter_training, training_settings  # noqa: E402
+from radiomics_npc.segmentation.cross_training import (  # noqa: E402
+    cross_train,
+    describe_model,
+    predict_case,
+    read_scores,
+    score_case,
+    split_folds,
+    train_seeds,
+    write_model,
+)
+from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs  # noqa: E402
+from radiomics_npc.segmentation.training import TrainingSettings  # noqa: E402
+from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
+from radiomics_npc.segmentation.training_settings import read_segmenter_settings  # noqa: E402
+from radiomics_npc.segmentation.weight_files import read_members  # noqa: E402
+
+SIZE, SLICES = 24, 6
+GRID = NetworkGrid(window=SIZE)
+TINY = TrainingSettings(
+    architecture={"name": "slab_unet", "widths": [8, 8], "edge": 4},
+    steps=4, batch=2, learning_rate=1e-2, warmup=1, ema=0.5, log_steps=2, precision="fp32",
+)  # fmt: skip
+
+
+@dataclass
+class Balls:
+    """Whole patients: one bright ball each in noise; nodes are not known of the last."""
+
+    names: list[str] = field(default_factory=lambda: ["0", "1", "2", "3"])
+    grid: NetworkGrid = GRID
+    read: list[str] = field(default_factory=list)
+
+    def subset(self, indices):
+        return Balls([self.names[i] for i in indices], self.grid, self.read)
+
+    def case(self, index):
+        name = self.names[index]
+        self.read.append(name)
+        rng = np.random.default_rng(int(name))
+        z, y, x = np.mgrid[:SLICES, :SIZE, :SIZE]
+        ball = (2 * (z - 3)) ** 2 + (y - rng.uniform(8, 16)) ** 2 + (x - rng.uniform(8, 16)) ** 2 < 30
+        images = rng.normal(0, 0.5, (3, SLICES, SIZE, SIZE)) + 2 * ball
+        target = torch.as_tensor(np.stack([ball, np.zeros_like(ball)]).astype(np.uint8))
+        known = torch.tensor([1.0, 0.0 if name == "3" else 1.0])
+        return CaseArrays(
+            torch.as_tensor(images, dtype=torch.float32), torch.ones(3), target, known, (5.0, 0.86, 0.86)
+        )
+
+    def draw(self, rng, slabs, device):
+        case = self.case(int(rng.integers(len(self.names))))
+        middles = rng.integers(SLICES, size=slabs)
+        images = take_slabs(case.images, slab_indices(SLICES, 5.0, self.grid)[middles])
+        target = case.target[:, middles].transpose(0, 1).float()
+        return Slabs(images, case.present.expand(slabs, 3), target, case.known.expand(slabs, 2))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def quiet(_):
+    pass
+
+
+def test_folds_hold_every_patient_once_and_are_of_equal_size():
+    folds = split_folds(23, 5, seed=3)
+    assert sorted(np.concatenate(folds).tolist()) == list(range(23))
+    assert {len(fold) for fold in folds} == {4, 5}
+    again = split_folds(23, 5, seed=3)
+    assert all((a == b).all() for a, b in zip(folds, again, strict=True))
+    assert any((a.tolist() != b.tolist()) for a, b in zip(folds, split_folds(23, 5, seed=4), strict=True))
+
+
+@pytest.mark.parametrize(("patients", "folds"), [(4, 5), (4, 1), (0, 2)])
+def test_more_folds_than_patients_are_refused(patients, folds):
+    with pytest.raises(ConfigError, match="cannot be dealt"):
+        split_folds(patients, folds, seed=1)
+
+
+def test_scores_of_a_known_prediction():
+    case = Balls().case(0)
+    probability = case.target.float()
+    assert [row["dice"] for row in score_case(probability, case)] == [1.0, 1.0, 1.0]
+    half = probability.clone()
+    half[0, :3] = 0
+    truth = case.target[0].numpy() > 0
+    primary = score_case(half, case)[0]
+    found = truth[3:].sum() / truth.sum()
+    assert primary["sensitivity"] == pytest.approx(found)
+    assert primary["precision"] == 1.0
+    assert primary["dice"] == pytest.approx(2 * found / (1 + found))
+    assert primary["reference_cm3"] == pytest.approx(truth.sum() * 5 * 0.86**2 / 1000)
+    nothing = score_case(half, case, clean=np.zeros_like)
+    assert nothing[0]["dice"] == 0.0
+
+
+def test_what_is_not_known_is_not_scored():
+    case = Balls().case(3)
+    assert [row["label"] for row in score_case(case.target.float(), case)] == ["primary"]
+
+
+def test_every_slice_is_predicted_from_its_own_neighbors():
+    class Middle(torch.nn.Module):
+        def forward(self, images, present):
+            return images[:, :2, 2]  # t1 and t2 of the center slice
+
+    case = Balls().case(0)
+    found = predict_case(Middle(), case, GRID, torch.device("cpu"), slabs=4)
+    torch.testing.assert_close(found, torch.sigmoid(case.images[:2]))
+
+
+def test_no_patient_is_scored_by_a_network_that_saw_it(tmp_path):
+    lines, source = [], Balls()
+    networks = cross_train(TINY, source, Balls(), tmp_path, folds=2, report=lines.append)
+    rows = read_scores(tmp_path / "scores.csv")
+    held_out = split_folds(4, 2, TINY.seed)
+    for number, fold in enumerate(held_out, 1):
+        scored = {row["name"] for row in rows if row["fold"] == number}
+        assert scored == {str(i) for i in fold}
+        about = json.loads((tmp_path / f"fold-{number}" / "run.json").read_text())
+        assert about["data"]["patients"] == 2
+        assert about["seed"] == TINY.seed + number
+    assert len(networks) == 2
+    assert sum(row["label"] == "primary" for row in rows) == 4
+    assert sum(row["label"] == "nodes" for row in rows) == 3
+    assert "out-of-fold Dice: primary" in lines[-1]
+
+
+def test_training_of_a_fold_reads_no_patient_held_out(tmp_path):
+    source = Balls()
+    fold = split_folds(4, 2, TINY.seed)[0]
+    kept = np.setdiff1d(np.arange(4), fold).tolist()
+    train_seeds(replace(TINY, steps=8), source.subset(kept), tmp_path, seeds=[1], report=quiet)
+    assert set(source.read) == {str(i) for i in kept}
+
+
+def test_finished_folds_are_taken_as_they_are(tmp_path):
+    cross_train(TINY, Balls(), Balls(), tmp_path, folds=2, report=quiet)
+    before = (tmp_path / "scores.csv").read_text()
+    source = Balls()
+    cross_train(TINY, source, Balls(), tmp_path, folds=2, report=quiet)
+    assert source.read == []  # nothing was drawn
+    assert (tmp_path / "scores.csv").read_text() == before
+
+
+def test_slabs_and_cases_must_be_of_the_same_patients(tmp_path):
+    with pytest.raises(ConfigError, match="different patients"):
+        cross_train(TINY, Balls(), Balls(["0", "1"]), tmp_path, folds=2)
+
+
+def test_seeds_become_an_ensemble_that_reads_back(tmp_path):
+    networks = train_seeds(TINY, Balls(), tmp_path, seeds=[5, 9], report=quiet)
+    assert not torch.equal(networks[0].logits.weight, networks[1].logits.weight)
+    runs = {seed: tmp_path / f"seed-{seed}" for seed in (5, 9)}
+    about = describe_model(TINY, GRID, runs, data={"patients": 4}, simulated=True)
+    folder = write_model(tmp_path / "model", networks, about)
+    members, read = read_members(folder, "cpu")
+    assert [entry["seed"] for entry in read["members"]] == [5, 9]
+    assert read["grid"]["window"] == SIZE
+    assert read["sequences"] == ["t1", "t2", "ce_t1"]
+    assert read["training"]["steps"] == [4, 4]
+    assert read["training"]["settings"]["learning_rate"] == TINY.learning_rate
+    assert read["simulated"] is True
+    assert torch.equal(members[1].logits.weight, networks[1].logits.weight.half().float())
+    assert str(tmp_path) not in (folder / "model.json").read_text()
+
+
+@pytest.mark.parametrize("name", ["demo", "simulated", "cohort", "deu"])
+def test_shipped_files_are_valid(name):
+    settings = read_segmenter_settings(name)
+    assert settings.training_settings().steps >= 60
+    assert settings.network_grid().neighbors == 5
+
+
+def test_cohort_file_shows_every_key_with_its_default():
+    shown, plain = read_segmenter_settings("cohort"), TrainingSettings()
+    assert replace(shown.training_settings(), architecture={}) == replace(plain, architecture={})
+    assert shown.network_grid() == NetworkGrid()
+    text = training_settings.config_path("segmentation/cohort.yaml").read_text()
+    for section in (shown.training, shown.grid, shown):
+        assert all(f"{key}:" in text for key in type(section).model_fields if key not in ("experiment",))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("data: {heads: {count: 3}}\ntraning: {}", r"unknown key traning \(did you mean training\?\)"),
+        (
+            "data: {heads: {count: 3}}\ntraining: {step: 3}",
+            r"unknown key training.step \(did you mean steps\?\)",
+        ),
+        ("data: {heads: {count: 3, seeds: 1}}", r"unknown key data.heads.seeds \(did you mean seed\?\)"),
+        ("data: {}", "give one of heads, study and patients"),
+        ("data: {heads: {count: 3}, study: a.yaml}", "give one of"),
+        ("data: {heads: {count: 0}}", "greater than or equal to 1"),
+        ("data: {heads: {count: 3}}\nfolds: 5", "folds need whole cases"),
+        ("data: {study: a.yaml}\nfolds: 5\nseeds: [1, 2]", "not both"),
+        ("data: {study: a.yaml}\nseeds: [1, 1]", "given twice"),
+        ("data: {study: a.yaml}\nexperiment: {}", "network.name: deu"),
+        ("data: {heads: {count: 3}}\nnetwork: {name: vnet}", "no network vnet"),
+        ("data: {heads: {count: 3}}\ntraining: {precision: fp8}", "training.precision"),
+        ("data: [", "not valid YAML"),
+        ("", "holds no settings"),
+    ],
+)
+def test_a_wrong_file_says_what_and_where(tmp_path, content, says):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=says):
+        read_segmenter_settings(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml does not exist"):
+        read_segmenter_settings(tmp_path / "nowhere.yaml")
+
+
+def test_paths_start_from_the_folder_of_the_file(tmp_path):
+    (tmp_path / "mine.yaml").write_text("data: {study: a/study.yaml}\nfine_tune: model")
+    settings = read_segmenter_settings(tmp_path / "mine.yaml")
+    assert settings.data.study == tmp_path / "a" / "study.yaml"
+    assert settings.fine_tune == tmp_path / "model"
+    assert read_segmenter_settings("cohort").fine_tune is None
+
+
+FILE = """
+name: test
+data: {heads: {count: 2, seed: 3}}
+grid: {window: 48}
+network: {name: slab_unet, widths: [8, 8], edge: 4}
+training: {steps: 2, batch: 1, warmup: 1, log_steps: 1}
+seeds: [4]
+"""
+
+
+@pytest.mark.slow
+def test_from_a_file_to_a_model_and_on_to_fine_tuning(tmp_path):
+    (tmp_path / "mine.yaml").write_text(FILE)
+    model = segmenter_training.train_segmenter(tmp_path / "mine.yaml", tmp_path / "out", device="cpu", jobs=1)
+    about = read_members(model, "cpu")[1]
+    assert about["simulated"] is True
+    assert about["training"]["data"] == {"heads": {"count": 2, "seed": 3}, "patients": 2}
+    stamp = (tmp_path / "out" / "data" / "tissue.npy").stat().st_mtime_ns
+    again = segmenter_training.train_segmenter(tmp_path / "mine.yaml", tmp_path / "out", device="cpu", jobs=1)
+    assert read_members(again, "cpu")[1]["members"] == about["members"]
+    assert (tmp_path / "out" / "data" / "tissue.npy").stat().st_mtime_ns == stamp
+
+    still = FILE.replace("steps: 2", "steps: 1, learning_rate: 0") + "fine_tune: out/model\n"
+    (tmp_path / "tune.yaml").write_text(still)
+    tuned = segmenter_training.train_segmenter(
+        tmp_path / "tune.yaml", tmp_path / "tuned", device="cpu", jobs=1
+    )
+    assert read_members(tuned, "cpu")[1]["members"][0]["sha256"] == about["members"][0]["sha256"]
+    (tmp_path / "tune.yaml").write_text(still.replace("[8, 8]", "[8, 16]"))
+    with pytest.raises(ConfigError, match="not of the architecture"):
+        segmenter_training.train_segmenter(tmp_path / "tune.yaml", tmp_path / "other", device="cpu", jobs=1)
+    with (tmp_path / "out" / "seed-4" / "curves.csv").open() as stream:
+        assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2"]
