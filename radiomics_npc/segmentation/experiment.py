@@ -261,6 +261,7 @@ def run_experiment(
     write_rows(out / "scores.csv", rows)
     table = found.to_frame()
     write_rows(
-        out / "table1.csv", [dict(zip(table, row, strict=True)) for row in table.itertuples(index=False)]
+        out / "table1.csv",
+        [dict(zip(map(str, table), row, strict=True)) for row in table.itertuples(index=False)],
     )
     return found

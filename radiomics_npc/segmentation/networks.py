@@ -116,6 +116,7 @@ class SlabUNet(nn.Module):
             self.edge_upward = nn.ConvTranspose2d(widths[0], edge, 2, 2)
             self.edge_output = _convolution(2 * edge, edge)
         self.logits = nn.Conv2d(edge if fold == 2 else widths[0], len(OUTPUTS), 1)
+        assert self.logits.bias is not None
         nn.init.constant_(self.logits.bias, _RARE)
 
     def forward(self, images: Tensor, present: Tensor) -> Tensor:
