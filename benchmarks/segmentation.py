@@ -22,8 +22,9 @@ from benchmarks import segmentation_pictures as pictures
 from benchmarks import segmentation_sets as sets
 from benchmarks.segmentation_speed import measure_all, page
 from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.segmentation.aims import compare_aims
 from radiomics_npc.segmentation.evaluation import MEASURES, summarize, volume_thirds
-from radiomics_npc.segmentation.model_card import compare_aims, read_description, write_card
+from radiomics_npc.segmentation.model_card import read_description, write_card
 from radiomics_npc.segmentation.weight_files import BUNDLED
 from radiomics_npc.settings import SEQUENCES
 from radiomics_npc.storage import content_key, read_table, write_table, write_text
@@ -39,7 +40,8 @@ size is not known and was estimated from the size of the heads; 0.45 mm (a field
 guess, and the other two bound it. Each contour is one piece at the nasopharynx or skull base (in number 8 it
 lies inside the skull, beside the brain stem); whether it was meant to hold nodes is not known, and in about
 half of the slices (3 to 5, 7 to 10) it follows no edge that the slice shows, so that no score near 1 can be
-had. No slice was used for training or for any choice. Ten slices are no validation."""
+had. The networks were not trained on these slices, but they were looked at while the simulation was made, and
+signals of its tissues adjusted to them. Ten slices are no validation, least of all slices seen before."""
 
 
 def case_tables(given: argparse.Namespace) -> dict[str, pd.DataFrame]:

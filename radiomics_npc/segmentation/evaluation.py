@@ -2,7 +2,8 @@
 
 The rule of the SegRap challenge holds (Luo X, Fu J et al. SegRap2023, arXiv, December 2023): a prediction
 that is missing is not left out of the mean. It scores 0 in every overlap and surface score, also where there
-was nothing to find, and its distances are infinite. Distances that are infinite enter medians as they are; a
+was nothing to find, and its distances are infinite. Its volume is not known: an examination that was refused
+is no proof that nothing false would have been found. Distances that are infinite enter medians as they are; a
 mean leaves them out and the table counts how many.
 """
 
@@ -29,6 +30,7 @@ MEASURES: Final = (
 )  # fmt: skip
 _OVERLAPS: Final = ("dice", "jaccard", "sensitivity", "precision")
 _DISTANCES: Final = ("hd_mm", "hd95_mm", "mean_surface_distance_mm")
+_STATISTICS: Final = ("mean", "lower", "upper", "median", "lowest", "highest")
 _THIRDS: Final = ("smallest third", "middle third", "largest third")
 
 Spacing = tuple[float, float, float]
@@ -117,7 +119,9 @@ def _nothing(drawn: AnyMask) -> AnyMask:
 def _scored_as_missing(row: pd.DataFrame) -> pd.DataFrame:
     """An empty mask may be right; no mask never is."""
     scores = [c for c in row.columns if c in _OVERLAPS or c.startswith("nsd_")]
-    return row.assign(**dict.fromkeys(scores, 0.0), **dict.fromkeys(_DISTANCES, float("inf")))
+    return row.assign(
+        **dict.fromkeys(scores, 0.0), **dict.fromkeys(_DISTANCES, float("inf")), predicted_cm3=float("nan")
+    )
 
 
 def volume_thirds(volume_cm3: pd.Series) -> pd.Series:
@@ -186,7 +190,8 @@ def summarize(
     Returns
     -------
     DataFrame
-        One row for each group and measure: ``by``, ``group``, ``measure``, ``n`` (units), ``mean``, ``lower``
+        One row for each group and measure: ``by``, ``group``, ``measure``, ``n`` (units whose value is
+        known), ``mean``, ``lower``
         and ``upper`` (95% bootstrap percentile interval of the mean; NaN below two units), ``median``,
         ``lowest``, ``highest``, ``infinite`` (units whose distance is infinite, left out of the mean and its
         interval, kept in the others). The first group is ``all``.
@@ -227,11 +232,18 @@ def _summary(
     rows: pd.DataFrame, measures: list[str], unit: str, resamples: int, random_state: int
 ) -> pd.DataFrame:
     units = rows.groupby(unit, observed=True)[measures].mean()
-    draws = np.random.default_rng(random_state).integers(0, len(units), (resamples, len(units)))
-    return pd.DataFrame([{"measure": m, **_numbers(units[m].to_numpy(dtype=float), draws)} for m in measures])
+    numbers = []
+    for measure in measures:
+        known = units[measure].dropna().to_numpy(dtype=float)
+        rng = np.random.default_rng(random_state)
+        draws = rng.integers(0, max(len(known), 1), (resamples, len(known)))
+        numbers.append({"measure": measure, **_numbers(known, draws)})
+    return pd.DataFrame(numbers)
 
 
 def _numbers(values: NDArray[np.float64], draws: NDArray[np.int64]) -> dict[str, float]:
+    if not len(values):
+        return {"n": 0, "infinite": 0, **dict.fromkeys(_STATISTICS, float("nan"))}
     finite = np.isfinite(values)
     mean, lower, upper = (float("nan"),) * 3
     if finite.any():

@@ -7,62 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from radiomics_npc.errors import ConfigError, ModelFileError
+from radiomics_npc.errors import ModelFileError
+from radiomics_npc.segmentation.aims import AIMS, Aim, compare_aims
 from radiomics_npc.storage import write_text
 
-__all__ = ["AIMS", "Aim", "compare_aims", "read_description", "write_card"]
+__all__ = ["read_description", "write_card"]
 
 FIRST_LINE: Final = {
-    True: "**These weights were trained on simulated heads only. No image of a patient was used.**",
+    True: "**These weights were trained on simulated heads only, on no image of a patient.**",
     False: "**These weights were trained on a cohort with contours, described below.**",
 }
-_COLUMNS: Final = ("set", "by", "group", "measure", "n", "mean", "lower", "upper", "median", "infinite")
 _RETRAIN: Final = "radiomics-npc train-segmenter configs/segmentation/cohort.yaml"
 
-
-@dataclass(frozen=True)
-class Aim:
-    """A number that was wanted before training began.
-
-    Parameters
-    ----------
-    what : str
-        In words.
-    set, by, group, measure : str
-        The row of the summary it is compared with.
-    limit : float
-        The mean must reach it, or stay below it if ``below``.
-    below : bool
-    """
-
-    what: str
-    set: str
-    by: str
-    group: str
-    measure: str
-    limit: float
-    below: bool = False
-
-    def reached(self, mean: float) -> bool:
-        """Whether a mean is good enough; one that is not known is not."""
-        return mean < self.limit if self.below else mean >= self.limit
-
-
-_FREE: Final = "every tissue a signal by chance"
-AIMS: Final = (
-    Aim("Dice, simulated patients, all sequences", "patients", "all", "all", "dice", 0.88),
-    Aim("Dice, contrasts drawn at random", "contrasts", "regime", _FREE, "dice", 0.80),
-    Aim("Dice, T2 alone", "subsets", "sequences", "t2", "dice", 0.75),
-    Aim("Dice, CE-T1 alone", "subsets", "sequences", "ce_t1", "dice", 0.75),
-    Aim("Dice, T1 alone", "subsets", "sequences", "t1", "dice", 0.60),
-    Aim("False volume (cm3) without a tumor", "tumor_free", "all", "all", "predicted_cm3", 0.5, True),
-)  # fmt: skip
 
 #: Heading and column of the tables, what is printed of it, and its decimals.
 _SHOWN: Final = (
@@ -102,7 +63,8 @@ trial of the software; a start for training on a cohort of one's own.
 
 _SIMPLER: Final = """\
 - A simulated head is simpler than a real one. Numbers on simulated patients say how well the networks learnt
-  what they were shown; they are no forecast for the images of a hospital.
+  what they were shown; they are no forecast for the images of a hospital. Ten real T2 slices were looked at
+  while the simulation was made, and signals of its tissues adjusted to them.
 
 Pictures of the worst: `docs/segmentation_failures.png`; good, median and worst:
 `docs/segmentation_examples.png`."""
@@ -131,51 +93,6 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"{folder.name} holds no readable model.json", "Name the folder of a trained model."
         ) from error
     return found
-
-
-def compare_aims(summary: pd.DataFrame, aims: Sequence[Aim] = AIMS) -> pd.DataFrame:
-    """Each aim beside what was reached.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        From :func:`radiomics_npc.segmentation.evaluation.summarize`, with a column ``set``.
-    aims : sequence of Aim
-
-    Returns
-    -------
-    DataFrame
-        ``aim``, ``wanted``, ``n``, ``mean``, ``lower``, ``upper``, ``reached`` (yes, no, not measured).
-
-    Raises
-    ------
-    ConfigError
-        The summary lacks a column.
-
-    Examples
-    --------
-    >>> summary = pd.DataFrame([dict(set="patients", by="all", group="all", measure="dice", n=60, mean=0.85,
-    ...                              lower=0.83, upper=0.87, median=0.87, infinite=0)])
-    >>> compare_aims(summary, AIMS[:1])[["wanted", "mean", "reached"]].to_numpy().tolist()
-    [['>= 0.88', 0.85, 'no']]
-    """
-    absent = [c for c in _COLUMNS if c not in summary.columns]
-    if absent:
-        raise ConfigError(
-            f"the summary has no column {absent[0]!r}",
-            "Give what summarize returned, with the name of the set.",
-        )
-    keyed = summary.set_index(["set", "by", "group", "measure"])[["n", "mean", "lower", "upper"]].T.to_dict()
-    rows = []
-    for aim in aims:
-        wanted = f"{'<' if aim.below else '>='} {aim.limit:g}"
-        key = (aim.set, aim.by, aim.group, aim.measure)
-        if key not in keyed:
-            rows.append({"aim": aim.what, "wanted": wanted, "reached": "not measured"})
-            continue
-        reached = "yes" if aim.reached(float(keyed[key]["mean"])) else "no"
-        rows.append({"aim": aim.what, "wanted": wanted, **keyed[key], "reached": reached})
-    return pd.DataFrame(rows, columns=["aim", "wanted", "n", "mean", "lower", "upper", "reached"])
 
 
 def write_card(
@@ -223,7 +140,7 @@ def write_card(
         _aims(compare_aims(summary, aims)),
         _tables(summary, said),
         _failures(summary, said),
-        _closing(),
+        _closing(simulated=bool(about.get("simulated", True))),
     ]
     path = folder / "CARD.md"
     write_text(path, "\n\n".join(part.strip() for part in parts) + "\n")
@@ -349,7 +266,8 @@ def _number(value: float, digits: int) -> str:
     return "-" if pd.isna(value) else f"{value:.{digits}f}".replace("inf", "infinite")
 
 
-def _closing() -> str:
+def _closing(*, simulated: bool) -> str:
+    held = " The weights hold no image and no data of any patient." if simulated else ""
     return f"""\
 ## With a cohort of one's own
 
@@ -362,5 +280,5 @@ moment and resumed. Name that folder as `segmentation: model:` in the study.
 
 ## License
 
-GPL-3.0-or-later, as the software. The weights hold no image and no data of any patient.
+GPL-3.0-or-later, as the software.{held}
 """

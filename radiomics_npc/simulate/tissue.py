@@ -16,6 +16,9 @@ T1 and T2 in ms at 1.5 and 3 T:
   the tumor looks as the data set's authors describe it: equal or slightly high on T1, high on T2
   but lower than mucosa, clear enhancement.
 
+T2 of fat and marrow in the table is shorter than published, and those of the tumor, lymphoid tissue and lymph
+nodes were set after looking at ten real T2 slices.
+
 Between and below the two fields T1 follows a power of the field, as in
 Bottomley P.A. et al., Med Phys 1984; 11:425.
 """

@@ -50,7 +50,7 @@ def test_a_missing_prediction_scores_zero_whatever_the_reference(box, predicted)
         assert row["missing"]
         assert (row[SCORES].astype(float) == 0).all()
         assert np.isinf(row["hd95_mm"])
-        assert row["predicted_cm3"] == 0
+        assert np.isnan(row["predicted_cm3"])
 
 
 def test_an_empty_prediction_is_right_where_there_is_no_tumor(box):
@@ -118,6 +118,17 @@ def test_infinite_distances_are_counted_and_kept_in_the_median():
     assert np.isinf(row["median"])
     none = summarize(table.iloc[2:], measures=["hd95_mm"]).iloc[0]
     assert np.isnan(none["mean"])
+
+
+def test_a_refused_examination_is_no_false_volume_of_zero(box):
+    none = np.zeros_like(box)
+    table = evaluate({"a": box, "b": None}, {"a": none, "b": none}, SPACING)
+    row = summarize(table, measures=["predicted_cm3"]).iloc[0]
+    assert (row["n"], row["mean"], row["infinite"]) == (1, pytest.approx(1.0), 0)
+    none_known = summarize(table.iloc[1:], measures=["predicted_cm3", "dice"]).set_index("measure")
+    assert none_known.loc["predicted_cm3", "n"] == 0
+    assert np.isnan(none_known.loc["predicted_cm3", "mean"])
+    assert none_known.loc["dice", ["n", "mean"]].tolist() == [1, 0]
 
 
 def test_one_case_has_no_interval():

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.segmentation import REAL_NOTE
 from radiomics_npc.errors import ConfigError, ModelFileError
-from radiomics_npc.segmentation.model_card import AIMS, compare_aims, write_card
+from radiomics_npc.segmentation.aims import AIMS, compare_aims
+from radiomics_npc.segmentation.model_card import write_card
 
 ABOUT = {
     "simulated": True,
@@ -47,6 +49,18 @@ def test_the_first_line_says_what_the_weights_were_trained_on(folder):
     assert "trained on simulated heads only" in first
     card = write_card(folder, summary(), ABOUT | {"simulated": False}).read_text(encoding="utf-8")
     assert "simulated heads only" not in card.splitlines()[0]
+    assert "no data of any patient" not in card
+
+
+def test_real_slices_that_were_looked_at_are_not_said_to_be_unseen(folder):
+    card = write_card(folder, summary(), notes={"real_slices": REAL_NOTE}).read_text(encoding="utf-8")
+    said = " ".join(card.split())
+    assert (
+        "The networks were not trained on these slices, but they were looked at while the simulation" in said
+    )
+    assert "Ten real T2 slices were looked at while the simulation was made" in said
+    assert "No image of a patient was used" not in said
+    assert "any choice" not in said
 
 
 def test_aims_are_reached_at_their_limit_and_missed_below():
