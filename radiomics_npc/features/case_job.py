@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from radiomics_npc.cohort.cases import ImageFiles
 from radiomics_npc.errors import ExtractionError, ImageError, MaskError, RadiomicsNPCError
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import sequence_parameters
+from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore, content_key, file_digest
@@ -122,20 +122,8 @@ def case_key(job: CaseJob) -> str:
     for path in (job.files.image, job.files.mask):
         if not path.exists():
             raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-        digests.extend(file_digest(part) for part in (path, *_detached_data(path)))
+        digests.extend(file_digest(part) for part in stored_files(path))
     return content_key(digests, job.files.label, job.recipe)
-
-
-def _detached_data(header: Path) -> list[Path]:
-    """Where the voxels of a NRRD or MetaImage header lie that keeps them in another file."""
-    if header.suffix.lower() not in (".nhdr", ".mhd"):
-        return []
-    text = header.read_bytes().decode("latin-1")
-    named = re.search(r"^(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
-    name = named[1].encode("latin-1").decode("utf-8", "replace") if named else ""
-    data = header.parent / name
-    # a list or a pattern of files: any file of the folder may be one of them
-    return [data if data.is_file() else header.parent]
 
 
 def measure_pair(image: Volume, mask: Mask, recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pandas as pd
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.errors import ImageError, RadiomicsNPCError
 from radiomics_npc.imaging.reading import read_image
+from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.optional import require_torch
 from radiomics_npc.progress import track
 from radiomics_npc.segmentation.mask_files import (
@@ -222,7 +223,8 @@ def _predict_case(
         for name in open_:
             records[name] = write_prediction(made, name, folder, key, settings, segmenter)
     rows = [_row(case, name, records[name] or {}, name in edited) for name in needed]
-    empty = [row["sequence"] for row in rows if row["flags"] == "empty"]
+    # the slices of one sequence may miss a tumor that another shows
+    empty = [row["sequence"] for row in rows if row.get("volume_cm3") == 0]
     masks = {name: None if name in empty else mask_path(folder, name) for name in needed}
     varied = tuple(
         replace(case, images=_with_masks(case, {
@@ -245,9 +247,7 @@ def _key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -> st
             raise ImageError(
                 f"{files.image.name} does not exist", "Check the path, or the name in the manifest."
             )
-        # the voxels of such a header lie in another file of the folder
-        detached = files.image.suffix.lower() in (".nhdr", ".mhd")
-        digests[name] = file_digest(files.image.parent if detached else files.image)
+        digests[name] = [file_digest(file) for file in stored_files(files.image)]
     options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
     return content_key(_SCHEMA, digests, segmenter.identity, options)
 

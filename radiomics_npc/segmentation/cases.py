@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.errors import MaskError, RadiomicsNPCError
 from radiomics_npc.imaging.reading import place_mask, read_image, read_mask
+from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
@@ -123,7 +124,7 @@ def write_cases(
     run = partial(_write_part, parts=parts, grid=grid, on_mismatch=cohort.on_mismatch)
     work = map_cases(run, cohort.cases, jobs=jobs)
     found = {r.patient_id: r for r in (track(work, "arrays", len(cohort)) if progress else work)}
-    results = [found[patient_id] for patient_id in cohort.patient_ids]
+    results = _without_copies([found[patient_id] for patient_id in cohort.patient_ids])
     done = [result for result in results if result.about is not None]
     abouts = [result.about for result in done if result.about is not None]
     # the index first: a run killed while moving finds everything again by it
@@ -144,6 +145,21 @@ def write_cases(
         out, [r.patient_id for r in done], pd.DataFrame(failures, columns=_FAILURE_COLUMNS),
         sum(r.reused for r in done),
     )  # fmt: skip
+
+
+def _without_copies(results: list[_Result]) -> list[_Result]:
+    """A patient of the same files as an earlier one fails: in two folds he would be trained and tested on."""
+    kept, keys = [], set()
+    for result in results:
+        if result.about is not None and result.about["key"] in keys:
+            copied = MaskError(
+                "images and masks are those of another patient", "Check the paths of both in the manifest."
+            )
+            result = _Result(result.patient_id, failure=_failure(result.patient_id, copied))
+        elif result.about is not None:
+            keys.add(result.about["key"])
+        kept.append(result)
+    return kept
 
 
 def _take_apart(out: Path) -> None:
@@ -180,7 +196,10 @@ def _write_part(case: Case, parts: Path, grid: NetworkGrid, on_mismatch: str) ->
 
 def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> str:
     contents = {
-        name: [file_digest(path) for path in (files.image, files.mask) if path is not None and path.exists()]
+        name: [
+            [file_digest(file) for file in stored_files(path)] if path is not None and path.exists() else None
+            for path in (files.image, files.mask)
+        ]
         for name, files in case.images.items()
     }
     labels = {name: files.label for name, files in case.images.items()}

@@ -165,7 +165,7 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     Raises
     ------
     ImageError
-        No image, or the reference is of one intensity or not finite.
+        No image, one that is not 3D or not finite, or the reference is of one intensity.
 
     Notes
     -----
@@ -174,6 +174,7 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     it is the middle of the image. Slices thinner than 1 mm are averaged.
     """
     reference = images[reference_sequence(images)]
+    _check(images)
     stored = _turned(reference)
     thin = max(1, round(_THINNEST_MM / stored.spacing_mm[2]))
     slices = max(1, stored.shape[0] // thin)
@@ -185,6 +186,16 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     return Frame(
         (slices, size, size), (grid.pixel_mm, grid.pixel_mm, thick), stored.point(*start), stored.direction
     )
+
+
+def _check(images: Mapping[Sequence, Volume]) -> None:
+    """Refuse what would pass for an absent sequence, or make every logit NaN."""
+    for name, volume in images.items():
+        if volume.array.ndim != 3:
+            raise ImageError(f"image {name} has {volume.array.ndim} dimensions, not 3", "Give a volume.")
+        # one NaN or infinity makes a minimum or a maximum so: quicker than a look at every voxel
+        if not np.isfinite([float(volume.array.min()), float(volume.array.max())]).all():
+            raise ImageError(f"image {name} holds intensities that are not finite", "Export the image again.")
 
 
 def _body_middle(volume: Volume, stored: Frame) -> tuple[float, float]:

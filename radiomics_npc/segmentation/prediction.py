@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radiomics_npc.errors import ConfigError
+from radiomics_npc.errors import ConfigError, ModelFileError
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.segmentation.inference import Inference
 from radiomics_npc.segmentation.network_grid import Frame, from_network
@@ -142,6 +142,11 @@ class Segmenter:
     device : torch device
     batch : int, optional
         Slabs at once. Halved for good when memory runs out.
+
+    Raises
+    ------
+    ModelFileError
+        The grid of the description is of another version.
     """
 
     def __init__(
@@ -152,7 +157,12 @@ class Segmenter:
         batch: int | None = None,
     ) -> None:
         self.description = dict(description)
-        self.grid = NetworkGrid(**self.description.get("grid", {}))
+        try:
+            self.grid = NetworkGrid(**self.description.get("grid", {}))
+        except TypeError as error:
+            raise ModelFileError(
+                "the grid of the model is none that is known here", "Update radiomics-npc."
+            ) from error
         self.inference = Inference(list(members), self.grid, torch.device(device), batch)
 
     @property
@@ -193,7 +203,8 @@ class Segmenter:
         Raises
         ------
         ImageError
-            No image, or an image of one intensity or of values that are not finite.
+            No image; one that is not 3D, or of values that are not finite; or the one whose slices are
+            segmented is of one intensity. Another of one intensity counts as absent.
         ExtractionError
             There is not enough memory for a single slab.
 

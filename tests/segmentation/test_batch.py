@@ -256,3 +256,36 @@ def test_progress_is_shown(cohort, tmp_path, capsys):
 def test_importing_it_does_not_import_torch():
     code = "import sys, radiomics_npc.segmentation.batch; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_empty_on_the_slices_of_one_sequence_is_no_mask_there(tmp_path, counting):
+    """T1 ends below the tumor that T2 shows: its mask has no voxel, and nothing could be measured in it."""
+    images = {}
+    for name, geometry in (
+        ("t1", Geometry((64, 64, 6), (3.0, 3.0, 8.0), middle=(0, 0, -60.0))),
+        ("t2", SMALL),
+    ):
+        sitk.WriteImage(
+            head(geometry, spheres=(((3, -2, 1), 16.0),)).to_sitk(), str(tmp_path / f"{name}.nii")
+        )
+        images[name] = ImageFiles(tmp_path / f"{name}.nii")
+    both = Cohort((Case("1", images),), sequences=("t1", "t2"))
+    for _ in range(2):  # predicted, and found again
+        found = predict(both, tmp_path / "masks", counting)
+        case = found.cohort.cases[0]
+        assert (case.images["t1"].mask, case.images["t2"].mask.name) == (None, "ROI-T2.nii.gz")
+        assert found.failures[["sequence", "error"]].to_numpy().tolist() == [["t1", "MaskError"]]
+
+
+@pytest.mark.parametrize("suffix", [".nhdr", ".mhd"])
+def test_voxels_in_a_file_beside_the_header_count(tmp_path, counting, suffix):
+    """The header stays the same where only the voxels change; other files of the folder do not matter."""
+    path = tmp_path / "images" / f"t2{suffix}"
+    path.parent.mkdir()
+    sitk.WriteImage(head(SMALL).to_sitk(), str(path))
+    one = Cohort((Case("1", {"t2": ImageFiles(path)}),), sequences=("t2",))
+    predict(one, tmp_path / "masks", counting)
+    (tmp_path / "images" / "notes.txt").write_text("of the reader")
+    assert predict(one, tmp_path / "masks", counting).reused == 1
+    sitk.WriteImage(head(SMALL, spheres=(((0, 0, 0), 20.0),)).to_sitk(), str(path))
+    assert predict(one, tmp_path / "masks", counting).reused == 0

@@ -174,3 +174,36 @@ def test_nothing_within_the_window(tmp_path):
     assert found.failures["message"].tolist() == [
         "nothing of the masks lies within the window of the network"
     ]
+
+
+def test_a_copy_of_a_patient_is_listed(cohort, tmp_path):
+    """The same files under two identifiers: one of them would be trained on and tested on."""
+    copied = Case("patient-9", cohort.cases[0].images)
+    for _ in range(2):
+        found = make(Cohort((*cohort.cases[:1], copied, *cohort.cases[4:])), tmp_path / "out")
+        assert found.patient_ids == ["patient-1", "patient-5"]
+        assert found.failures["patient_id"].tolist() == ["patient-9"]
+        assert "another patient" in found.failures["message"][0]
+        assert len(CaseStore(tmp_path / "out", GRID)) == 2
+
+
+def test_voxels_in_a_file_beside_the_header_count(tmp_path):
+    image = head(SMALL, spheres=(SPHERE,))
+    files = ImageFiles(write(image, tmp_path / "t2.mhd"), write(truth(image), tmp_path / "m.nii.gz"))
+    one = Cohort((Case("a", {"t2": files}),))
+    make(one, tmp_path / "out")
+    write(head(SMALL, spheres=(SPHERE, ((-20.0, 10.0, 1.0), 12.0))), tmp_path / "t2.mhd")
+    assert make(one, tmp_path / "out").reused == 0
+
+
+def test_an_image_that_is_not_finite_is_listed(tmp_path):
+    """A NaN in T1 alone would become an image that is absent, or arrays of NaN that training takes in."""
+    image = head(SMALL, spheres=(SPHERE,))
+    broken = head(SMALL, spheres=(SPHERE,))
+    broken.array[3, 4, 5] = np.nan
+    images = {
+        "t2": ImageFiles(write(image, tmp_path / "t2.nrrd"), write(truth(image), tmp_path / "m.nrrd")),
+        "t1": ImageFiles(write(broken, tmp_path / "t1.nrrd")),
+    }
+    found = make(Cohort((Case("a", images),)), tmp_path / "out")
+    assert found.failures["message"].tolist() == ["image t1 holds intensities that are not finite"]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from radiomics_npc.errors import ConfigError, ExtractionError, ImageError
+from radiomics_npc.errors import ConfigError, ExtractionError, ImageError, ModelFileError
 from radiomics_npc.imaging.volume import Mask
 from radiomics_npc.segmentation.overlap import count_overlap
-from radiomics_npc.segmentation.prediction import choose_device
+from radiomics_npc.segmentation.prediction import Segmenter, choose_device
 from tests.segmentation.phantoms import NODE, TUMOR, Bright, Geometry, head, segmenter, truth
 
 FINER = Geometry((200, 180, 40), (0.9, 1.0, 3.0))
@@ -247,6 +247,23 @@ def test_faults():
     broken.array[3, 4, 5] = np.nan
     with pytest.raises(ImageError, match="not finite"):
         segmenter().predict({"t2": broken})
+    for name in ("t1", "ce_t1"):  # not the one whose slices are segmented: a NaN must not pass for absent
+        with pytest.raises(ImageError, match=f"image {name} holds intensities that are not finite"):
+            segmenter().predict({"t2": head(), name: broken})
+    with pytest.raises(ImageError, match="image t2 has 2 dimensions"):
+        segmenter().predict({"t2": replace(head(), array=head().array[3])})
+
+
+def test_a_constant_sequence_is_absent():
+    flat = replace(head(), array=np.full((20, 128, 128), 7.0, np.float32))
+    found, alone = (segmenter().predict(i, flips=False) for i in ({"t1": flat, "t2": head()}, {"t2": head()}))
+    np.testing.assert_array_equal(found.mean, alone.mean)
+    np.testing.assert_array_equal(found.masks["t1"].array, alone.masks["t2"].array)
+
+
+def test_a_grid_of_another_version_is_said():
+    with pytest.raises(ModelFileError, match="grid of the model"):
+        Segmenter([Bright()], {"grid": {"voxel_mm": 1.0}, "members": [], "simulated": True})
 
 
 def test_devices():
