@@ -23,7 +23,8 @@ from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
-from radiomics_npc.segmentation.network_grid import Frame, find_frame, resample
+from radiomics_npc.segmentation.frames import Frame
+from radiomics_npc.segmentation.network_grid import find_frame, resample
 from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.settings import SEQUENCES
 from radiomics_npc.storage import content_key, file_digest, write_atomic, write_json

@@ -45,11 +45,6 @@ class Curves:
 
             self._events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
-    @property
-    def seconds(self) -> float:
-        """Time spent until the last row, interruptions left out."""
-        return float(self.rows[-1]["seconds"]) if self.rows else 0.0
-
     def add(self, row: dict[str, Any]) -> None:
         """Add a row and write the table."""
         self.rows.append(row)

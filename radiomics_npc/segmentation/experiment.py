@@ -15,11 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from radiomics_npc.errors import ConfigError
-from radiomics_npc.segmentation.cross_training import WholeCases, cross_train, read_scores, score_labels
+from radiomics_npc.segmentation.case_scores import read_scores, score_labels
+from radiomics_npc.segmentation.cross_training import WholeCases, cross_train
 from radiomics_npc.segmentation.deu import remove_single_slices
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.run_files import write_rows
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs
-from radiomics_npc.segmentation.training import Report, TrainingSettings
+from radiomics_npc.segmentation.training import Report
 from radiomics_npc.segmentation.training_data import CaseArrays
 
 if TYPE_CHECKING:

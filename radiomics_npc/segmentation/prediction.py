@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radiomics_npc.errors import ConfigError, ModelFileError
+from radiomics_npc.errors import ModelFileError
 from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.segmentation.devices import choose_device
+from radiomics_npc.segmentation.frames import Frame
 from radiomics_npc.segmentation.inference import Inference
-from radiomics_npc.segmentation.network_grid import Frame, from_network
+from radiomics_npc.segmentation.network_grid import from_network
 from radiomics_npc.segmentation.overlap import count_overlap
 from radiomics_npc.segmentation.postprocessing import (
     THRESHOLD,
@@ -32,36 +34,9 @@ from radiomics_npc.segmentation.windows import Seen, sigmoid, view
 from radiomics_npc.settings import SEQUENCES, Sequence
 from radiomics_npc.storage import content_key
 
-__all__ = ["Prediction", "Segmenter", "choose_device", "load_segmenter"]
+__all__ = ["Prediction", "Segmenter", "load_segmenter"]
 
 Floats = NDArray[np.float32]
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """The device to compute on.
-
-    Parameters
-    ----------
-    device : {"auto", "cuda", "mps", "cpu"}
-        ``"auto"`` takes the first of cuda, mps, cpu that is there.
-
-    Raises
-    ------
-    ConfigError
-        The device is not there, or of another name.
-
-    Examples
-    --------
-    >>> choose_device("cpu")
-    device(type='cpu')
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        return torch.device(next(name for name, usable in there.items() if usable))
-    if not there.get(device, False):
-        usable = ", ".join(name for name, found in there.items() if found)
-        raise ConfigError(f"device {device} cannot be used here", f"Take auto, or one of: {usable}.")
-    return torch.device(device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from torch import nn
 from radiomics_npc._version import __version__
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.cross_training import cross_train, describe_model, train_seeds, write_model
+from radiomics_npc.segmentation.devices import choose_device
 from radiomics_npc.segmentation.experiment import run_experiment
 from radiomics_npc.segmentation.networks import build_network
-from radiomics_npc.segmentation.prediction import choose_device
 from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.segmentation.training_data import CaseStore, HeadStore
 from radiomics_npc.segmentation.training_settings import SegmenterSettings, read_segmenter_settings
@@ -137,6 +137,7 @@ def _data(settings: SegmenterSettings, folder: Path, jobs: int) -> HeadStore | C
     if not made.exists() or json.loads(made.read_text(encoding="utf-8")) != wanted:
         from radiomics_npc.segmentation.heads import write_heads
 
+        made.unlink(missing_ok=True)  # not true from here on, should this be stopped
         write_heads(folder, heads=settings.data.heads.count, seed=settings.data.heads.seed, jobs=jobs)
         write_json(made, wanted)
     return HeadStore(folder, grid)
@@ -165,6 +166,7 @@ def _simulated_cohort(settings: SegmenterSettings, folder: Path, jobs: int) -> P
     assert section is not None
     about, made = {**section.model_dump(), "version": __version__}, folder.parent / "cohort.json"
     if not made.exists() or json.loads(made.read_text(encoding="utf-8")) != about:
+        made.unlink(missing_ok=True)
         simulate_cohort(folder, **section.model_dump(), jobs=jobs)
         write_json(made, about)
     return folder

@@ -88,7 +88,8 @@ def draw_stack(rng: np.random.Generator, head: HeadMap, *, most: int = 40) -> St
     if rng.random() < 0.2:  # what was planned for a small region
         count = max(9, int(count * rng.uniform(0.55, 0.9)))
     middle = float(np.clip(rng.normal(3, 5), low + count * spacing / 2, high - count * spacing / 2))
-    return Stack(middle + spacing * (np.arange(count) - (count - 1) / 2), spacing, thickness)
+    steps = np.arange(count, dtype=np.float64) - (count - 1) / 2
+    return Stack(middle + spacing * steps, spacing, thickness)
 
 
 def draw_signals(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
@@ -114,7 +115,7 @@ def draw_signals(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
             continue
         t1, t2 = table["t1_ms"], table["t2_ms"]
         if sequence == "ce_t1":
-            t1, t2 = enhance(t1, t2, table["gadolinium_mM"])
+            t1, t2 = (np.asarray(t, dtype=float) for t in enhance(t1, t2, table["gadolinium_mM"]))
         plain = spin_echo(table["density"], t1, t2, tr_ms=rng.uniform(*repetition), te_ms=rng.uniform(*echo))
         plain = plain * np.exp(rng.normal(0, spread, len(plain)))
         if rng.random() < _SUPPRESSED[sequence]:

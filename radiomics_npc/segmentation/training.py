@@ -7,18 +7,16 @@ the optimizer, and a number.
 
 from __future__ import annotations
 
-import copy
-import json
 import math
 import platform
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,108 +25,15 @@ from torch import Tensor, nn
 from radiomics_npc._version import __version__
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.curves import Curves
-from radiomics_npc.segmentation.losses import NODE_WEIGHT, LossName, LossParts, segmentation_loss
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.networks import build_network, parameter_count
-from radiomics_npc.segmentation.run_files import (
-    Checkpoint,
-    digest,
-    read_checkpoint,
-    write_checkpoint,
-    write_json,
-)
+from radiomics_npc.segmentation.run_files import read_checkpoint, write_json
 from radiomics_npc.segmentation.slabs import SlabSource
+from radiomics_npc.segmentation.training_run import CHECKPOINT, TrainingRun
 
-__all__ = ["CHECKPOINT", "TrainingSettings", "train", "trained_network", "uses_bf16"]
-
-CHECKPOINT = "checkpoint.safetensors"
-# what may differ between a run and its continuation
-_FREE = ("checkpoint_minutes", "log_steps", "tensorboard")
+__all__ = ["Report", "train", "trained_network", "versions"]
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How one network is trained.
-
-    Parameters
-    ----------
-    architecture : dict
-        See `networks.build_network`.
-    steps, batch : int
-        Batches, and slabs in each.
-    learning_rate, weight_decay : float
-        Highest rate; decay of the weights of convolutions (not of scales and shifts).
-    optimizer : {"adamw", "adam"}
-    schedule : {"cosine", "constant"}
-        After the warm-up: cosine to zero, or the same rate to the end.
-    warmup : int
-        Steps in which the rate rises from zero.
-    ema : float
-        Decay of the moving average of the weights, which is what is kept; 0 keeps the last weights.
-    clip : float
-        Largest norm of the gradient.
-    loss : {"dice_bce", "dice"}
-    node_weight : float
-        Of the nodes' loss against the primary tumor's.
-    precision : {"auto", "bf16", "fp32"}
-        auto takes bf16 where the device computes in it.
-    seed : int
-    checkpoint_minutes : float
-    log_steps : int
-        Steps of a row of ``curves.csv``.
-    tensorboard : bool
-    """
-
-    architecture: dict[str, Any] = field(default_factory=lambda: {"name": "slab_unet"})
-    steps: int = 20_000
-    batch: int = 16
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: int = 200
-    ema: float = 0.999
-    clip: float = 1.0
-    loss: LossName = "dice_bce"
-    node_weight: float = NODE_WEIGHT
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    seed: int = 1
-    checkpoint_minutes: float = 5.0
-    log_steps: int = 50
-    tensorboard: bool = False
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0.
-
-        Examples
-        --------
-        >>> settings = TrainingSettings(steps=110, warmup=10, learning_rate=1.0)
-        >>> settings.rate(4), settings.rate(10), round(settings.rate(60), 6)
-        (0.5, 1.0, 0.5)
-        """
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return self.learning_rate
-        share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
-
-
-def uses_bf16(precision: str, device: torch.device) -> bool:
-    """Whether a precision means 16-bit multiplication on a device.
-
-    Examples
-    --------
-    >>> uses_bf16("fp32", torch.device("cpu")), uses_bf16("bf16", torch.device("cpu"))
-    (False, True)
-    """
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # elsewhere bf16 is emulated, hence slow
-    return device.type == "cpu" and native is not None and bool(native())
 
 
 def train(
@@ -165,7 +70,7 @@ def train(
     Raises
     ------
     ConfigError
-        ``out`` holds a run and ``resume`` is off, or that run had other settings or data.
+        ``out`` holds a run and ``resume`` is off, or that run had other settings, data, grid or start.
 
     Notes
     -----
@@ -174,7 +79,7 @@ def train(
     many threads; on a GPU as nearly as its kernels are reproducible.
     """
     device = torch.device(device)
-    run = _Run(settings, source, out, device, start)
+    run = TrainingRun(settings, source, out, device, start)
     step = run.restore() if resume else run.refuse_existing()
     curves = Curves(out, step, tensorboard=settings.tensorboard)
     if step < settings.steps:
@@ -206,125 +111,10 @@ def trained_network(out: Path) -> nn.Module:
     return network.eval()
 
 
-class _Run:
-    """Everything of a training that changes from step to step."""
-
-    def __init__(
-        self,
-        settings: TrainingSettings,
-        source: SlabSource,
-        out: Path,
-        device: torch.device,
-        start: nn.Module | None,
-    ) -> None:
-        self.settings, self.source, self.out, self.device = settings, source, out, device
-        self.bf16 = uses_bf16(settings.precision, device)
-        # images of a GPU lie with channels last; a CPU was measured to be no faster for it
-        self.layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = build_network(settings.architecture)
-        if start is not None:
-            network.load_state_dict(start.state_dict())
-        moved = network.to(device, memory_format=self.layout)  # type: ignore[call-overload]  # not in its stubs
-        self.network: nn.Module = moved.train()
-        self.average = copy.deepcopy(self.network) if settings.ema > 0 else None
-        self.optimizer = _optimizer(self.network, settings)
-        self.data = digest([*source.names, json.dumps(getattr(source, "about", None), sort_keys=True)])
-
-    def draw_step(self, step: int) -> LossParts:
-        """Train on the batch of one step."""
-        settings = self.settings
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.rate(step)
-        rng = np.random.default_rng([settings.seed, step])
-        slabs = self.source.draw(rng, settings.batch, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            logits = self.network(slabs.images, slabs.present)
-        loss = settings.loss
-        parts = segmentation_loss(
-            logits, slabs.target, slabs.known, loss=loss, node_weight=settings.node_weight
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        parts.total.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
-        self.optimizer.step()
-        if self.average is not None:
-            kept = min(settings.ema, (1 + step) / (10 + step))  # the first weights are soon forgotten
-            with torch.no_grad():
-                for mean, last in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                    mean.lerp_(last, 1 - kept)
-        return parts
-
-    def _named_moments(self) -> Iterator[tuple[str, nn.Parameter]]:
-        for name, parameter in self.network.named_parameters():
-            for moment in ("exp_avg", "exp_avg_sq"):
-                yield f"{moment}.{name}", parameter
-
-    def save(self, step: int, seconds: float) -> None:
-        """Write the checkpoint of a number of steps done."""
-        tensors: dict[str, Tensor] = {f"weights.{k}": v for k, v in self.network.state_dict().items()}
-        if self.average is not None:
-            tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
-        if step > 0:
-            for name, parameter in self._named_moments():
-                tensors[name] = self.optimizer.state[parameter][name.partition(".")[0]]
-        state = {"step": step, "seconds": seconds, "settings": asdict(self.settings), "data": self.data}
-        write_checkpoint(self.out / CHECKPOINT, Checkpoint(tensors, state))
-
-    def refuse_existing(self) -> int:
-        """Begin at step 0, unless there is a run that would be lost."""
-        if (self.out / CHECKPOINT).exists():
-            raise ConfigError(
-                f"folder {self.out.name} already holds a training", "Resume it, or name another folder."
-            )
-        return 0
-
-    def restore(self) -> int:
-        """Take the state of the checkpoint, if there is one, and return the steps it has done."""
-        if not (self.out / CHECKPOINT).exists():
-            return 0
-        found = read_checkpoint(self.out / CHECKPOINT)
-        self._compare(found.state)
-        for prefix, module in (("weights.", self.network), ("ema.", self.average)):
-            if module is not None:
-                module.load_state_dict(
-                    {k.removeprefix(prefix): v for k, v in found.tensors.items() if k.startswith(prefix)}
-                )
-        step = int(found.state["step"])
-        for name, parameter in self._named_moments() if step > 0 else ():
-            state = self.optimizer.state[parameter]
-            state.setdefault("step", torch.tensor(float(step)))
-            state[name.partition(".")[0]] = torch.empty_like(parameter).copy_(found.tensors[name])
-        return step
-
-    def _compare(self, state: dict[str, Any]) -> None:
-        now = asdict(self.settings)
-        differ = [k for k, v in now.items() if k not in _FREE and state["settings"].get(k) != v]
-        if state["data"] != self.data:
-            differ.append("data")
-        if differ:
-            raise ConfigError(
-                f"folder {self.out.name} holds a training with other {', '.join(differ)}",
-                "Name another folder, or give the settings it was begun with.",
-            )
-
-
-def _optimizer(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.learning_rate)
-
-
-def _steps(run: _Run, curves: Curves, step: int, stopped: list[int], report: Report) -> None:
+def _steps(run: TrainingRun, curves: Curves, step: int, stopped: list[int], report: Report) -> None:
     """Train from ``step`` to the end, or to the first stop."""
     settings = run.settings
-    before, begun, saved = curves.seconds, time.monotonic(), time.monotonic()
+    before, begun, saved = run.seconds, time.monotonic(), time.monotonic()
     window: list[Tensor] = []
     logged, logged_at = step, begun
     while step < settings.steps and not stopped:
@@ -377,12 +167,12 @@ def _line(row: dict[str, Any], steps: int, seconds_left: float) -> str:
     )
 
 
-def _describe(run: _Run, out: Path) -> None:
+def _describe(run: TrainingRun, out: Path) -> None:
     """Write what the run is, before it starts."""
     about = {
         "settings": asdict(run.settings),
         "seed": run.settings.seed,
-        "data": {"patients": len(run.source.names), "digest": run.data},
+        "data": {"patients": len(run.source.names), "digest": run.origin["data"]},
         "parameters": parameter_count(run.network),
         "precision": "bf16" if run.bf16 else "fp32",
         "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else run.device.type,

@@ -6,7 +6,6 @@ instead of names.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -41,6 +40,16 @@ def _read_index(folder: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def _mapped(folder: Path, name: str) -> NDArray[np.uint8]:
+    try:
+        found: NDArray[np.uint8] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{folder.name} holds no readable {name}", "Let train-segmenter make the training data again."
+        ) from error
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class _Volume:
     """One augmented examination in the window of the network, not yet standardized."""
@@ -62,12 +71,6 @@ class _Store(ABC):
 
     def __len__(self) -> int:
         return len(self.indices)
-
-    @property
-    def digest(self) -> str:
-        """Says which data these are: a training goes on only with its own."""
-        about = json.dumps([self.about, self.indices], sort_keys=True)
-        return hashlib.sha256(about.encode()).hexdigest()
 
     @abstractmethod
     def _volume(self, index: int, rng: np.random.Generator, generator: torch.Generator) -> _Volume:
@@ -123,8 +126,7 @@ class HeadStore(_Store):
         self.about = _read_index(folder, "heads.json")
         heads = self.about["heads"]
         super().__init__(folder, range(len(heads)) if indices is None else indices, grid or NetworkGrid())
-        self._tissue = np.load(folder / "tissue.npy", mmap_mode="r")
-        self._target = np.load(folder / "target.npy", mmap_mode="r")
+        self._tissue, self._target = (_mapped(folder, f"{name}.npy") for name in ("tissue", "target"))
 
     @property
     def names(self) -> list[str]:

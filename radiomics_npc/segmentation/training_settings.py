@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from radiomics_npc.config import config_path
 from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.networks import build_network
 from radiomics_npc.segmentation.slabs import NetworkGrid
-from radiomics_npc.segmentation.training import TrainingSettings
 from radiomics_npc.settings import SEQUENCES, Sequence
 
 __all__ = ["DataSection", "ExperimentSection", "SegmenterSettings", "read_segmenter_settings"]
@@ -167,8 +167,25 @@ def read_segmenter_settings(config: Path | str) -> SegmenterSettings:
         raise ConfigError(
             f"{path.name}: {faults}", "Every key is explained in configs/segmentation/cohort.yaml."
         ) from None
-    build_network(settings.network)  # a wrong network is found before hours of simulation
+    _check(settings)
     return _anchored(settings, path.parent.absolute())
+
+
+def _check(settings: SegmenterSettings) -> None:
+    """Find before hours of simulation what the training would stumble over."""
+    settings.training_settings()
+    grid = settings.network_grid()
+    if grid.neighbors % 2 == 0 or min(grid.neighbors, grid.window, grid.pixel_mm, grid.least_spacing_mm) <= 0:
+        raise ConfigError(
+            "the grid needs an odd number of neighbors, and no number of 0 or below",
+            "Mend the grid section of the training file.",
+        )
+    architecture: Any = build_network(settings.network).architecture
+    if architecture.get("neighbors", grid.neighbors) != grid.neighbors:
+        raise ConfigError(
+            f"the network takes {architecture['neighbors']} neighbors, the grid gives {grid.neighbors}",
+            "Set network.neighbors and grid.neighbors to the same number.",
+        )
 
 
 def _anchored(settings: SegmenterSettings, base: Path) -> SegmenterSettings:

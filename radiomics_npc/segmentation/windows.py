@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.imaging.volume import Volume
+from radiomics_npc.segmentation.frames import Frame
 from radiomics_npc.segmentation.inference import Inference
-from radiomics_npc.segmentation.network_grid import Frame, find_frame, to_network
+from radiomics_npc.segmentation.network_grid import find_frame, to_network
 from radiomics_npc.segmentation.postprocessing import TumorSelection, position_prior, select_tumor
 from radiomics_npc.settings import Sequence
 

@@ -9,18 +9,16 @@ torch = pytest.importorskip("torch")
 
 from radiomics_npc.errors import ConfigError  # noqa: E402
 from radiomics_npc.segmentation import segmenter_training, training_settings  # noqa: E402
+from radiomics_npc.segmentation.case_scores import predict_case, read_scores, score_case  # noqa: E402
 from radiomics_npc.segmentation.cross_training import (  # noqa: E402
     cross_train,
     describe_model,
-    predict_case,
-    read_scores,
-    score_case,
     split_folds,
     train_seeds,
     write_model,
 )
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs  # noqa: E402
-from radiomics_npc.segmentation.training import TrainingSettings  # noqa: E402
 from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
 from radiomics_npc.segmentation.training_settings import read_segmenter_settings  # noqa: E402
 from radiomics_npc.segmentation.weight_files import read_members  # noqa: E402
@@ -214,6 +212,17 @@ def test_cohort_file_shows_every_key_with_its_default():
         ("data: {study: a.yaml}\nexperiment: {}", "network.name: deu"),
         ("data: {heads: {count: 3}}\nnetwork: {name: vnet}", "no network vnet"),
         ("data: {heads: {count: 3}}\ntraining: {precision: fp8}", "training.precision"),
+        ("data: {heads: {count: 3}}\ntraining: {steps: 0}", "training.steps is 0. It must be 1 or more"),
+        ("data: {heads: {count: 3}}\ntraining: {batch: -1}", "training.batch is -1"),
+        ("data: {heads: {count: 3}}\ntraining: {log_steps: 0}", "training.log_steps is 0"),
+        ("data: {heads: {count: 3}}\ntraining: {learning_rate: .nan}", "training.learning_rate is nan"),
+        (
+            "data: {heads: {count: 3}}\ntraining: {ema: 1.0}",
+            "must be from 0 to below 1",
+        ),
+        ("data: {heads: {count: 3}}\ngrid: {neighbors: 4}", "odd number of neighbors"),
+        ("data: {heads: {count: 3}}\ngrid: {window: 0}", "no number of 0 or below"),
+        ("data: {heads: {count: 3}}\ngrid: {neighbors: 7}", "takes 5 neighbors, the grid gives 7"),
         ("data: [", "not valid YAML"),
         ("", "holds no settings"),
     ],
@@ -267,3 +276,29 @@ def test_from_a_file_to_a_model_and_on_to_fine_tuning(tmp_path):
         segmenter_training.train_segmenter(tmp_path / "tune.yaml", tmp_path / "other", device="cpu", jobs=1)
     with (tmp_path / "out" / "seed-4" / "curves.csv").open() as stream:
         assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2"]
+
+
+def test_heads_that_were_half_replaced_are_made_again(tmp_path, monkeypatch):
+    """Stopped while other heads were written over them: the old note on what they are is no longer true."""
+    made = []
+
+    def write(folder, *, heads, seed, jobs):
+        made.append(heads)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "heads.json").unlink(missing_ok=True)
+        if heads == 3:
+            raise KeyboardInterrupt
+        for name in ("tissue", "target"):
+            np.save(folder / f"{name}.npy", np.zeros((heads, 4, 4, 4), np.uint8))
+        (folder / "heads.json").write_text(json.dumps({"heads": [{"name": str(k)} for k in range(heads)]}))
+
+    monkeypatch.setattr("radiomics_npc.segmentation.heads.write_heads", write)
+    two, three = (
+        training_settings.SegmenterSettings.model_validate({"data": {"heads": {"count": n}}}) for n in (2, 3)
+    )
+    for _ in range(2):
+        assert len(segmenter_training._data(two, tmp_path / "data", 1)) == 2
+    with pytest.raises(KeyboardInterrupt):
+        segmenter_training._data(three, tmp_path / "data", 1)
+    assert len(segmenter_training._data(two, tmp_path / "data", 1)) == 2
+    assert made == [2, 3, 2]

@@ -8,8 +8,8 @@ from scipy.stats import mannwhitneyu  # noqa: E402
 from radiomics_npc.errors import ConfigError  # noqa: E402
 from radiomics_npc.segmentation import experiment  # noqa: E402
 from radiomics_npc.segmentation.experiment import InputComparison, PlainSlices, run_experiment  # noqa: E402
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
 from radiomics_npc.segmentation.slabs import NetworkGrid  # noqa: E402
-from radiomics_npc.segmentation.training import TrainingSettings  # noqa: E402
 from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
 
 SIZE, SLICES = 32, 5

@@ -9,8 +9,9 @@ import torch
 
 from radiomics_npc.errors import ConfigError, ExtractionError, ImageError, ModelFileError
 from radiomics_npc.imaging.volume import Mask
+from radiomics_npc.segmentation.devices import choose_device
 from radiomics_npc.segmentation.overlap import count_overlap
-from radiomics_npc.segmentation.prediction import Segmenter, choose_device
+from radiomics_npc.segmentation.prediction import Segmenter
 from tests.segmentation.phantoms import NODE, TUMOR, Bright, Geometry, head, segmenter, truth
 
 FINER = Geometry((200, 180, 40), (0.9, 1.0, 3.0))

@@ -12,16 +12,13 @@ torch = pytest.importorskip("torch")
 
 from radiomics_npc.errors import ConfigError, ModelFileError  # noqa: E402
 from radiomics_npc.segmentation import curves, training  # noqa: E402
+from radiomics_npc.segmentation.devices import uses_bf16  # noqa: E402
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
 from radiomics_npc.segmentation.networks import build_network  # noqa: E402
-from radiomics_npc.segmentation.run_files import read_checkpoint  # noqa: E402
-from radiomics_npc.segmentation.slabs import Slabs  # noqa: E402
-from radiomics_npc.segmentation.training import (  # noqa: E402
-    CHECKPOINT,
-    TrainingSettings,
-    train,
-    trained_network,
-    uses_bf16,
-)
+from radiomics_npc.segmentation.run_files import read_checkpoint, write_checkpoint  # noqa: E402
+from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs  # noqa: E402
+from radiomics_npc.segmentation.training import train, trained_network  # noqa: E402
+from radiomics_npc.segmentation.training_run import CHECKPOINT  # noqa: E402
 
 
 @dataclass
@@ -233,6 +230,58 @@ def test_other_settings_or_data_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="already holds a training"):
         train(TINY, Spheres(), tmp_path, resume=False, report=quiet)
     train(replace(TINY, log_steps=3, checkpoint_minutes=9), Spheres(), tmp_path, report=quiet)
+
+
+def test_another_grid_is_refused(tmp_path):
+    """Networks of one grid must not be handed out with another."""
+
+    def source(**grid):
+        made = Spheres()
+        made.grid = NetworkGrid(**grid)
+        return made
+
+    train(TINY, source(), tmp_path, report=quiet)
+    train(TINY, source(), tmp_path, report=quiet)
+    with pytest.raises(ConfigError, match="other grid"):
+        train(TINY, source(pixel_mm=1.0), tmp_path, report=quiet)
+
+
+def test_other_first_weights_are_refused(tmp_path):
+    """A finished run that began from scratch is no fine-tuned one."""
+    first, other = (build_network(TINY.architecture) for _ in range(2))
+    train(TINY, Spheres(), tmp_path / "tuned", start=first, report=quiet)
+    train(TINY, Spheres(), tmp_path / "tuned", start=first, report=quiet)
+    for start in (None, other):
+        with pytest.raises(ConfigError, match="other start"):
+            train(TINY, Spheres(), tmp_path / "tuned", start=start, report=quiet)
+
+
+def test_a_checkpoint_of_before_goes_on(tmp_path):
+    """Checkpoints that do not tell their grid and first weights are taken up as they are."""
+    train(TINY, Spheres(), tmp_path, report=quiet)
+    found = read_checkpoint(tmp_path / CHECKPOINT)
+    for name in ("grid", "start"):
+        del found.state[name]
+    write_checkpoint(tmp_path / CHECKPOINT, found)
+    train(TINY, Spheres(), tmp_path, report=quiet)
+
+
+def test_an_architecture_of_tuples_resumes(tmp_path):
+    settings = replace(TINY, architecture={**TINY.architecture, "widths": (8, 8)})
+    for _ in range(2):
+        train(settings, Spheres(), tmp_path, report=quiet)
+
+
+def test_seconds_go_on_where_the_checkpoint_stands(tmp_path):
+    """Also those of steps after the last row of the table."""
+    settings = replace(TINY, log_steps=100)
+    with pytest.raises(SystemExit):
+        train(settings, stop_at(2), tmp_path, report=quiet)
+    found = read_checkpoint(tmp_path / CHECKPOINT)
+    found.state["seconds"] = 5000.0
+    write_checkpoint(tmp_path / CHECKPOINT, found)
+    train(settings, Spheres(), tmp_path, report=quiet)
+    assert 5000 < read_checkpoint(tmp_path / CHECKPOINT).state["seconds"] < 5600
 
 
 def test_a_damaged_checkpoint_is_an_error_with_a_remedy(tmp_path):
