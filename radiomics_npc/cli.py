@@ -138,8 +138,10 @@ def segment(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     if found is None:
         raise ConfigError("the study says segmentation: null", "Say how masks are predicted; see study.yaml.")
     table = found.to_frame()
-    shown = [name for name in ("patient_id", "sequence", "volume_cm3", "flags", "mask") if name in table]
-    _show(table[shown], f"Predicted masks: {len(table)}. Look at every one before results are used.")
+    wanted = ("patient_id", "sequence", "volume_cm3", "flags", "mask", "simulated")
+    model = "a model trained on simulated heads only" if found.model["simulated"] else found.model["name"]
+    title = f"Masks predicted by {model}: {len(table)}. Look at every one before results are used."
+    _show(table[[name for name in wanted if name in table]], title)
     _finish(work, work.run_folder / "tables" / "segmentation.csv", work.run_folder / "check.html")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.errors import RadiomicsNPCError
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.fitting import Fitting
@@ -42,7 +43,12 @@ def compare_models(fitting: Fitting, drawn: Cohort, found: CrossValidation, stor
     path = run.tables / "segmentation_c_index.csv"
     if path.exists() and run.read_record().get("contour_key") == key:
         return
-    table = compare_c_index(fitting, features, found)
+    path.unlink(missing_ok=True)
+    try:
+        table = compare_c_index(fitting, features, found)
+    except RadiomicsNPCError as error:  # few patients may have drawn masks; the study itself is done
+        run.log(f"models of drawn contours could not be compared: {error}")
+        return
     if len(table):
         write_table(path, table.assign(simulated=True) if drawn.simulated else table)
         run.record(contour_key=key)
@@ -67,7 +73,8 @@ def compare_c_index(
     DataFrame
         model, metric, contours (``drawn``, ``predicted``, and ``difference``: predicted minus drawn,
         paired), patients, estimate, se, lower, upper, p, p_corrected. Models of clinical columns
-        alone are not among them: contours do not change these.
+        alone are not among them: contours do not change these. Features that were unstable on the
+        predicted contours are left out of both.
     """
     names = [name for name in fitting.wanted.fit if not name.startswith("clinical")]
     other = Fitting(fitting.settings, fitting.cohort, drawn, fitting.repeats, fitting.run)
@@ -89,7 +96,8 @@ def _of_model(name: str, predicted: CrossValidation, drawn: CrossValidation) -> 
         parts.append(result.predictions.query("model == @name").assign(model=contours))
         failures.append(result.failures.query("model == @name").assign(model=contours))
     _require_same_folds(*parts)
-    y, horizon, confidence = drawn.outcome, drawn.design["horizon_months"], drawn.design["confidence"]
+    # the horizon of the study, not one that follows from whom the drawn contours leave
+    y, horizon, confidence = drawn.outcome, predicted.design["horizon_months"], drawn.design["confidence"]
     rows = pd.concat(parts, ignore_index=True)
     found = fold_concordances(rows, y, horizon)
     scores = mean_scores(found, pd.concat(failures, ignore_index=True), confidence)

@@ -79,6 +79,21 @@ class PredictedContours:
         ]  # fmt: skip
         return found
 
+    @property
+    def varied_patients(self) -> list[str]:
+        """Patients with a mask that is as it was predicted: drawn and edited ones do not vary."""
+        kept = self.table["flags"].isin(["edited", "empty"])
+        return list(dict.fromkeys(self.table.loc[~kept, "patient_id"])) if self.variations else []
+
+    def varied(self) -> dict[str, Cohort]:
+        """The varied patients with the masks predicted (``original``) and with each variation of these."""
+        who = set(self.varied_patients)
+        named = {f"variation_{k}": cohort for k, cohort in enumerate(self.variations, start=1)}
+        return {
+            name: replace(cohort, cases=tuple(case for case in cohort.cases if case.patient_id in who))
+            for name, cohort in {"original": self.cohort, **named}.items()
+        }
+
     def to_frame(self) -> pd.DataFrame:
         """One row a patient and sequence; simulated, if so."""
         return self.table.assign(simulated=True) if self.cohort.simulated else self.table
@@ -197,14 +212,21 @@ def segment_cohort(
     PredictedContours
     """
     found = predict_contours(cohort, settings, run.path)
+    if found.table.empty:
+        run.forget_contours()  # what an earlier run predicted
     CheckReport([*report.findings, *found.findings()]).write(run.path)
     write_table(run.tables / "segmentation.csv", found.to_frame())
     write_table(run.path / "failures.csv", found.failures)
     run.record(segmentation=found.model)
     drawn = drawn_contours(cohort) if settings.when == "always" else None
-    if drawn is not None:
+    if drawn is None:
+        run.forget_comparison()
+    else:
         agreement = mask_agreement(found.cohort, drawn, jobs=jobs)
-        write_table(run.tables / "segmentation_agreement.csv", agreement)
+        where = ["patient_id", "sequence"]
+        edited = pd.MultiIndex.from_frame(found.table.loc[found.table["flags"] == "edited", where])
+        by_model = ~pd.MultiIndex.from_frame(agreement[where]).isin(edited)
+        write_table(run.tables / "segmentation_agreement.csv", agreement[by_model])
     return replace(found, drawn=drawn)
 
 

@@ -163,8 +163,10 @@ class Fitting:
 
     def _segmenter(self) -> dict[str, Any]:
         """Which model predicted the contours, for the model file; nothing where they were drawn."""
-        known = self.run.read_record().get("segmentation") if self.settings.segmentation else None
-        return {"contours": {k: known[k] for k in ("name", "sha256", "simulated")}} if known else {}
+        wanted, known = self.settings.segmentation, self.run.read_record().get("segmentation")
+        if wanted is None or not known or not known["masks"]:
+            return {}
+        return {"contours": {k: known[k] for k in ("name", "sha256", "simulated")} | {"when": wanted.when}}
 
     def _horizons(self, model: PrognosticModel) -> list[float] | None:
         """Months that the nomogram is asked for, as far as the patients are followed."""

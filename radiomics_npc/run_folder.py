@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,16 @@ _FIT_TABLES = [
     "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv", "contour_uncertainty*.csv",
     "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv", "segmentation_c_index.csv",
 ]  # fmt: skip
-_CONTOUR_TABLES = ("segmentation", "segmentation_agreement", "segmentation_c_index")
-_CONTOUR_FIGURES = ("contour_volumes", "contour_agreement", "contour_risk")
+# What is said of predicted masks, and of that what compares them with drawn ones.
+_COMPARISON = (
+    "tables/segmentation_agreement.csv",
+    "tables/segmentation_c_index.csv",
+    "figures/contour_agreement.*",
+)
+_CONTOURS = (
+    *_COMPARISON, "tables/segmentation.csv", "tables/variation_failures.csv", "figures/contour_volumes.*",
+    "figures/contour_risk.*",
+)  # fmt: skip
 # A change of these makes other models.
 _FITTED_BY = ("seed", "cohort", "segmentation", "features", "models", "validation")
 _FIT_FIGURES = [
@@ -117,10 +125,14 @@ class RunFolder:
         """Remove what an earlier run said of predicted masks; the masks stay, to be found again."""
         if self.read_record().get("segmentation"):
             self.record(segmentation=None)
-        for path in (
-            *(self.tables / f"{name}.csv" for name in _CONTOUR_TABLES),
-            *(path for name in _CONTOUR_FIGURES for path in self.figures.glob(f"{name}.*")),
-        ):
+        self._forget(_CONTOURS)
+
+    def forget_comparison(self) -> None:
+        """Remove what an earlier run found between predicted and drawn masks."""
+        self._forget(_COMPARISON)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for path in [path for name in names for path in self.path.glob(name)]:
             path.unlink(missing_ok=True)
 
     def forget_fit(self) -> None:

@@ -201,15 +201,14 @@ class Study:
     def vary(self) -> RepeatedFeatures | None:
         """Measure features again under masks varied along their uncertainty; None if not asked for."""
         contours = self.segment()
-        if contours is None or not contours.variations or self.settings.features is None:
+        if contours is None or not contours.varied_patients or self.settings.features is None:
             return None
         if self._varied is None:
-            masks = {f"variation_{k}": varied for k, varied in enumerate(contours.variations, start=1)}
             with self._run.stage("vary"):
                 self._varied = extract_contours(
-                    {"original": contours.cohort, **masks}, self.settings.features,
-                    jobs=self.settings.jobs, store=self._store,
-                )  # fmt: skip
+                    contours.varied(), self.settings.features, jobs=self.settings.jobs, store=self._store
+                )
+                write_table(self._run.tables / "variation_failures.csv", self._varied.failures)
         return self._varied
 
     def fit(self) -> CrossValidation:

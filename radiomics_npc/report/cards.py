@@ -44,7 +44,8 @@ def model_card(model: Any, scores: pd.DataFrame) -> str:
     segmenter = (getattr(model, "settings_", None) or {}).get("contours")
     if segmenter and model.feature_columns:
         learnt = ", trained on simulated heads only" if segmenter.get("simulated") else ""
-        lines.append(f"- Contours were predicted by the model {segmenter['name']}{learnt}")
+        drawn = ", where none was drawn" if segmenter.get("when") == "missing" else ""
+        lines.append(f"- Contours were predicted by the model {segmenter['name']}{learnt}{drawn}")
     lines += ["", "## Cross-validated on the training patients", ""]
     lines += [
         f"- {_METRICS[str(row.metric)]}: {row.estimate:.3f} ({row.lower:.3f} to {row.upper:.3f})"

@@ -12,15 +12,20 @@ import pytest
 import SimpleITK as sitk
 import yaml
 
-from radiomics_npc import contours, optional
+from radiomics_npc import contour_models, contours, optional
 from radiomics_npc.cli import main
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
+from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.contour_comparison import mask_agreement
-from radiomics_npc.errors import ConfigError, ModelFileError
+from radiomics_npc.errors import CohortError, ConfigError, ModelFileError
+from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.fitting import Fitting
 from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import SegmentationSettings
 from radiomics_npc.storage import read_table, write_json
 from radiomics_npc.study import Study
+from radiomics_npc.survival.metrics.concordance import uno_c
 
 PATIENTS = 40
 SPACING = (1.2, 1.2, 4.0)
@@ -203,15 +208,20 @@ def test_a_study_without_masks_runs_to_a_report(data, tmp_path, fake):
     assert "trained on simulated heads only: review every contour before any result" in report
     assert "2 are conspicuous" not in report
     assert "one is conspicuous" in report
-    assert "Predicted outlines" in report or "predicted where none was drawn" in report
-    assert "No drawn contours were there to compare with" in report
+    assert "Outlines on slices of sample patients, predicted where none was drawn." in report
+    assert "Its outlines were not compared with drawn ones" in report
+    assert "(the oracle)" not in text_of(run / "methods.md")  # there is no truth beside these patients
     methods = text_of(run / "methods.md")
     assert "## Contours" in methods
     assert "trained on simulated heads only" in methods
     card = text_of(run / "models" / "combined_cox" / "card.md")
-    assert "Contours were predicted by the model model, trained on simulated heads only" in card
+    words = (
+        "Contours were predicted by the model model, trained on simulated heads only, where none was drawn"
+    )
+    assert words in card
     model = json.loads((run / "models" / "combined_cox" / "model.json").read_text())
-    assert model["settings"]["contours"] == {"name": "model", "sha256": sha, "simulated": True}
+    contoured = {"name": "model", "sha256": sha, "simulated": True, "when": "missing"}
+    assert model["settings"]["contours"] == contoured
     # a second run computes nothing and changes nothing
     before, computed = digests(run), fake.computed
     assert computed == PATIENTS - 1
@@ -269,6 +279,7 @@ def test_all_are_predicted_and_compared_with_the_drawn(data, tmp_path, fake):
     assert len(risk) == PATIENTS - 1
     assert (risk["perturbations"] == 4).all()
     assert (risk["upper"] - risk["lower"]).max() > 0
+    assert read_table(run / "tables" / "variation_failures.csv").empty
     name = next(column for column in risk if column.startswith("pfs_"))
     assert ((risk["minimum"] <= risk[name]) & (risk[name] <= risk["maximum"])).all()
     report = text_of(run / "report.html")
@@ -336,6 +347,8 @@ def test_segment_on_the_command_line(data, tmp_path, fake, capsys):
         main(["segment", str(file)])
     assert ended.value.code == 1  # one patient failed
     said = capsys.readouterr().out
+    assert "trained on simulated heads only" in " ".join(said.split())
+    assert "simulated" in said.partition("patient_id")[2]
     assert "masks/003/ROI-T1.nii.gz" in "".join(said.split())
     assert "low_confidence" in said
     assert "the image is dark" in " ".join(said.split())
@@ -352,6 +365,91 @@ def test_where_every_mask_is_drawn_nothing_is_predicted_or_said(data, tmp_path, 
     assert len(study.extract().to_frame()) == PATIENTS
     assert study.failures.empty
     assert "outlined by" not in text_of(run / "report.html")
+
+
+def test_nothing_of_other_settings_is_left(data, tmp_path, fake):
+    run = tmp_path / "run"
+    Study(settings_of(data, run, "drawn.csv", when="always")).segment()
+    figure = run / "figures" / "contour_agreement.svg"
+    figure.parent.mkdir()
+    figure.write_text("as the report draws it")
+    assert len(read_table(run / "tables" / "segmentation_agreement.csv")) == PATIENTS - 1
+    Study(settings_of(data, run, "drawn.csv", when="missing")).segment()
+    assert not (run / "tables" / "segmentation_agreement.csv").exists()
+    assert not figure.exists()
+    assert read_table(run / "tables" / "segmentation.csv").empty
+
+
+def test_only_what_was_predicted_is_varied_and_compared(data, tmp_path, fake, monkeypatch):
+    def edited(cohort, out, settings):
+        made = fake(cohort, out, settings)
+        if len(made.table):
+            made.table.loc[made.table["patient_id"] == "001", "flags"] = "edited"
+        return made
+
+    monkeypatch.setattr(contours, "_predict", edited)
+    study = Study(settings_of(data, tmp_path / "run", "drawn.csv", when="always", uncertainty=2))
+    found = study.segment()
+    others = [f"{k:03d}" for k in range(PATIENTS) if f"{k:03d}" not in ("001", DARK)]
+    assert found.varied_patients == others
+    assert {name: list(cohort.patient_ids) for name, cohort in found.varied().items()} == dict.fromkeys(
+        ("original", "variation_1", "variation_2"), others
+    )
+    agreement = read_table(tmp_path / "run" / "tables" / "segmentation_agreement.csv")
+    assert agreement["patient_id"].tolist() == others
+    drawn = Study(settings_of(data, tmp_path / "other", "drawn.csv", uncertainty=2))
+    assert drawn.segment().varied_patients == []
+    assert drawn.vary() is None
+
+
+def test_a_model_of_drawn_contours_is_not_said_to_be_of_predicted_ones(data, tmp_path):
+    settings = Study(settings_of(data, tmp_path)).settings
+    known = {"name": "model", "sha256": "ab", "simulated": True, "masks": 0}
+    for masks, words in ((0, {}), (3, {"contours": known | {"when": "missing"}})):
+        run = SimpleNamespace(read_record=lambda masks=masks: {"segmentation": known | {"masks": masks}})
+        words.get("contours", {}).pop("masks", None)
+        assert Fitting._segmenter(SimpleNamespace(settings=settings, run=run)) == words
+
+
+def test_a_comparison_that_cannot_be_made_costs_no_study(data, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise CohortError("5 patients are too few", "More.")
+
+    monkeypatch.setattr(contour_models, "compare_c_index", refuse)
+    measured = FeatureTable(*[pd.DataFrame()] * 3)
+    monkeypatch.setattr(contour_models, "extract_features", lambda *_, **__: measured)
+    run = RunFolder(tmp_path)
+    stale = run.tables / "segmentation_c_index.csv"
+    stale.parent.mkdir()
+    stale.write_text("of other contours")
+    fitting = SimpleNamespace(
+        run=run, settings=Study(settings_of(data, tmp_path)).settings, key=lambda: "new"
+    )
+    contour_models.compare_models(fitting, Cohort(()), None, None)
+    assert not stale.exists()
+    assert "5 patients are too few" in (tmp_path / "log.txt").read_text()
+
+
+def test_both_contours_are_scored_at_the_horizon_of_the_study():
+    random = np.random.default_rng(8)
+    names = [f"{k:02d}" for k in range(60)]
+    y = Outcome(random.exponential(30, 60), random.random(60) < 0.7, names)
+    rows = pd.DataFrame({
+        "patient_id": names, "model": "combined_cox", "repeat": 1, "fold": np.arange(60) % 2,
+        "risk": random.normal(size=60),
+    })  # fmt: skip
+    failures = pd.DataFrame({"model": []})
+    predicted, drawn = (
+        SimpleNamespace(predictions=rows, failures=failures, outcome=y,
+                        design={"horizon_months": months, "confidence": 0.95})
+        for months in (12.0, 50.0)
+    )  # fmt: skip
+    found = contour_models._of_model("combined_cox", predicted, drawn).set_index(["metric", "contours"])
+    risk, folds = (rows.set_index("patient_id")[name] for name in ("risk", "fold"))
+    at = {months: uno_c(y, risk, tau=months, strata=folds).estimate for months in (12.0, 50.0)}
+    assert abs(at[12.0] - at[50.0]) > 1e-3
+    for contour in ("predicted", "drawn"):
+        assert found.loc[("uno_c", contour), "estimate"] == pytest.approx(at[12.0], abs=1e-12)
 
 
 def test_segment_of_a_study_that_does_not_ask_for_it(data, tmp_path, capsys):
