@@ -13,7 +13,7 @@ from radiomics_npc.nomogram.labels import model_label, sequence_label
 from radiomics_npc.report.contour_content import agreement_summary, risk_intervals
 from radiomics_npc.report.pieces import folded, paragraph, picture
 from radiomics_npc.report.tables import html_table, interval, number, p_value
-from radiomics_npc.report.writing import plural
+from radiomics_npc.report.writing import part_of, plural
 from radiomics_npc.segmentation.quality import FLAGS
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def contours(content: Content, drawn: Drawn) -> str:
     """Which model outlined the tumors, its flags, its volumes, and how far it is from drawn masks."""
     part = content["contours"]
     table: pd.DataFrame = part["table"]
+    table, edited = table[table["flags"] != "edited"], table[table["flags"] == "edited"]
     flagged = table[table["flags"].astype(str) != ""]
     warning = (
         f"The tumors were outlined by {model_words(part)}: review every contour before any result of this "
@@ -67,6 +68,8 @@ def contours(content: Content, drawn: Drawn) -> str:
     patients = plural(table["patient_id"].nunique(), "patient")
     words = f"{plural(len(table), 'mask')} of {patients} were predicted; "
     words += f"{len(flagged)} are conspicuous" if len(flagged) != 1 else "one is conspicuous"
+    if len(edited):
+        words += f"; {plural(len(edited), 'further mask')} had been changed or drawn by hand"
     made += paragraph(f"{words}. A mask without a flag can be wrong, too.")
     if len(flagged):
         kinds = Counter(code for cell in flagged["flags"] for code in str(cell).split("; "))
@@ -85,7 +88,7 @@ def contours(content: Content, drawn: Drawn) -> str:
     items = pd.DataFrame(reporting_items(content).items(), columns=["Asked", "Answer"])
     title = "What reporting guidelines (CLEAR, TRIPOD+AI) ask about contours"
     words = "Confidence: mean probability within the mask. Networks, Sequences: Dice between them."
-    every = _rows(table) + paragraph(words, soft=True)
+    every = _rows(pd.concat([table, edited])) + paragraph(words, soft=True)
     return made + folded("All predicted masks", every) + folded(title, html_table(items))
 
 
@@ -132,6 +135,8 @@ def contour_effects(content: Content, drawn: Drawn) -> str:
         )
         made += paragraph(words) + html_table(_c_table(c_index))
         words = "Difference: predicted minus drawn, paired by patients. p: whether it is zero."
+        if part_of(content, "settings", "features").get("stability"):
+            words += " Features that were unstable on the predicted contours were left out of both."
         made += paragraph(words, soft=True)
     if part.get("risk") is not None and part.get("summary") is not None:
         made += _risks(part["risk"], part["summary"].iloc[0], drawn)
@@ -157,9 +162,10 @@ def _risks(risk: pd.DataFrame, summary: pd.Series, drawn: Drawn) -> str:
     """How far risks move when masks are varied along their uncertainty."""
     table = risk_intervals(risk)
     words = (
-        f"Model: {model_label(str(summary['model']))}. The mask of every patient was varied "
-        f"{summary['perturbations'] - 1:g} times along its own uncertainty, and features were measured "
-        f"again. The risk by {summary['horizon_months']:g} months moved by "
+        f"Model: {model_label(str(summary['model']))}, fitted to all patients, these among them. The "
+        f"predicted masks of {plural(len(table), 'patient')} were varied "
+        f"{summary['perturbations'] - 1:g} times along their uncertainty, and features were measured again. "
+        f"The risk by {summary['horizon_months']:g} months moved by "
         f"{100 * summary['median_width']:.1f} percentage points (median width of the range that holds 90% of "
         f"a patient's predictions; largest {100 * summary['largest_width']:.1f})"
     )
@@ -173,7 +179,11 @@ def _risks(risk: pd.DataFrame, summary: pd.Series, drawn: Drawn) -> str:
     percent = 100 * table[["risk", "lower", "upper"]].to_numpy(float)
     ranges = [f"{at:.0f}% ({low:.0f} to {high:.0f})" for at, low, high in percent]
     shown = pd.DataFrame({"Patient": table["patient_id"], "Risk (90% range)": ranges})
-    note = paragraph("The uncertainty of the model itself comes on top of these ranges.", soft=True)
+    words = (
+        "The ranges hold what the networks do not agree about, no more: what all of them take wrongly, and "
+        "the uncertainty of the prognostic model itself, come on top."
+    )
+    note = paragraph(words, soft=True)
     return made + note + folded("Risk of every patient", html_table(shown, most=400))
 
 
@@ -199,9 +209,9 @@ def reporting_items(content: Mapping[str, Any]) -> dict[str, str]:
     who = "of all patients" if part["when"] == "always" else "where none was drawn"
     return {
         "How were tumors segmented (CLEAR)": f"automatically, by {model_words(part)}",
-        "Who segmented or corrected, with what experience (CLEAR; TRIPOD+AI 9c)":
+        "Who segmented or corrected, with what experience (CLEAR, TRIPOD+AI)":
             "TO BE FILLED IN: who reviewed the predicted contours, and which were redrawn",
-        "How were predictors measured (TRIPOD+AI 9b)":
+        "How were predictors measured (TRIPOD+AI)":
             f"on predicted masks, {who}",
         "How reliable is the segmentation (CLEAR)": compared,
         "What does its uncertainty do to predictions":

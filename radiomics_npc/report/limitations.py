@@ -55,12 +55,8 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
             "small differences between models cannot be told from chance."
         )
     if any((part_of(content, "sample_size").get("warnings") or {}).values()):
-        found.append(
-            "The cohort is smaller than what is asked for developing such models; see the section on sample "
-            "size."
-        )
-    if content.get("contours"):
-        found += _contours(content)
+        found.append("The cohort is smaller than what such models ask for; see the section on sample size.")
+    found += _contours(content)
     if content.get("features"):
         found.append(_measured(content))
         if part_of(content, "settings", "features").get("preset", "iso1mm") == "iso1mm":
@@ -79,6 +75,8 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
 def _contours(content: Mapping[str, Any]) -> list[str]:
     """What stands behind masks that nobody drew."""
     part = part_of(content, "contours")
+    if not part:
+        return []
     text = (
         "Tumors were outlined by a model, and features and predictions are those of its outlines: a mask on "
         "the wrong structure gives numbers that look like any others. Every contour wants a review."
@@ -88,9 +86,14 @@ def _contours(content: Mapping[str, Any]) -> list[str]:
             " The model was trained on simulated heads only; how well it outlines real tumors was not known "
             "when it was made."
         )
+    else:
+        text += (
+            " Contours of patients whom the model was trained on, and all that is measured on them, look "
+            "better than those of new patients would."
+        )
     agreement = part.get("agreement")
     if agreement is None or not len(agreement):
-        text += " No drawn contours were there to compare with."
+        text += " Its outlines were not compared with drawn ones."
     return [text]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.modelling_methods import model_text, validation_text
-from radiomics_npc.report.writing import Citations, in_text, listed, part_of
+from radiomics_npc.report.writing import Citations, in_text, listed, part_of, plural
 
 __all__ = ["methods_text"]
 
@@ -67,12 +67,16 @@ def _contours(content: Mapping[str, Any], cite: Citations) -> list[str]:
     sequences = listed(map(sequence_label, dict.fromkeys(part["table"]["sequence"])))
     who = "of all patients" if part["when"] == "always" else "where no mask was drawn"
     flips = ", averaged over images flipped left to right" if part.get("flips") else ""
+    flags = part["table"]["flags"].astype(str)
+    predicted, edited = int((flags != "edited").sum()), int((flags == "edited").sum())
     text = (
         f"The primary tumor was outlined on {sequences} images {who} by {model_words(part)}{flips}. "
-        "Masks were flagged by their volume, the confidence of the model, and disagreement between networks "
-        f"or sequences: {int((part['table']['flags'].astype(str) != '').sum())} of {len(part['table'])}. "
+        "Masks were flagged by their volume and shape, the confidence of the model, and disagreement between "
+        f"networks or sequences: {int((flags != '').sum()) - edited} of {predicted}. "
         "[Who reviewed the contours, and how many were corrected, has to be added here.]"
     )
+    if edited:
+        text += f" {plural(edited, 'further mask')} had been changed or drawn by hand."
     agreement, effects = part.get("agreement"), part_of(content, "contour_effects")
     if agreement is not None and len(agreement):
         text += (
@@ -83,8 +87,8 @@ def _contours(content: Mapping[str, Any], cite: Citations) -> list[str]:
         text += " The models were cross-validated with either contours in the same folds."
     if effects.get("risk") is not None:
         text += (
-            " Masks were varied along their uncertainty, and features and risks computed again for each "
-            "variation."
+            " Predicted masks were varied along their uncertainty, and features and risks (by the model "
+            "fitted to all patients) computed again for each variation."
         )
     return ["## Contours", text]
 

@@ -79,7 +79,7 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
             extent = (0, width * panel.spacing_mm[1], height * panel.spacing_mm[0], 0)
             axes.imshow(panel.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-9), extent=extent)
             for mask, color, style in (
-                (panel.drawn, PALETTE[4], "dotted"),
+                (panel.drawn, PALETTE[4], "dashed"),
                 (panel.mask, PALETTE[3], "solid"),
             ):
                 if mask is not None and mask.any():

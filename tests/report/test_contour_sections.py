@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +13,7 @@ from radiomics_npc.report.contour_sections import reporting_items
 from radiomics_npc.report.html import report_html
 from radiomics_npc.report.limitations import limitations
 from radiomics_npc.report.methods import methods_text
+from radiomics_npc.report.montage import Panel, montage_figure
 
 NASTY = "<script>alert('x')</script>"
 
@@ -80,6 +82,56 @@ def test_comparison_and_intervals_are_shown():
     assert "on the 40 patients who have both" in page
     assert reporting_items(content)["How reliable is the segmentation (CLEAR)"].startswith("compared with 3")
     assert "Dice" in methods_text(content)
+
+
+def test_masks_changed_by_hand_are_not_counted_as_predicted():
+    content = contours()
+    content["contours"]["table"]["flags"] = ["", "edited", "low_confidence"]
+    page = words(report_html(content))
+    said = (
+        "2 masks of 2 patients were predicted; one is conspicuous; 1 further mask had been changed or drawn"
+    )
+    assert said in page
+    assert "sequences: 1 of 2." in methods_text(content)
+    assert "1 further mask had been changed or drawn by hand" in methods_text(content)
+
+
+def test_ranges_of_risk_say_whose_model_and_which_patients():
+    risk = pd.DataFrame({"patient_id": ["1", "2"], "pfs_60": [0.75, 0.5], "lower": [0.5, 0.4],
+                         "upper": [1.0, 0.6]})  # fmt: skip
+    summary = pd.DataFrame([{
+        "model": "combined_cox", "horizon_months": 60.0, "patients": 2, "perturbations": 4,
+        "median_width": 0.35, "largest_width": 0.5, "share_changing_group": float("nan"),
+    }])  # fmt: skip
+    content = contours() | {"contour_effects": {"c_index": None, "risk": risk, "summary": summary}}
+    page = words(report_html(content))
+    assert "fitted to all patients, these among them" in page
+    assert "The predicted masks of 2 patients were varied 3 times along their uncertainty" in page
+    assert "The ranges hold what the networks do not agree about, no more" in page
+
+
+def test_an_oracle_is_told_of_where_the_truth_is_known(content):
+    assert "(the oracle)" in methods_text(content)
+    models = {name: part for name, part in content["models"].items() if name != "oracle"}
+    assert "oracle" not in methods_text(content | {"models": models, "simulated": True})
+
+
+def test_a_model_of_ones_own_may_have_seen_the_patients():
+    own = {"name": "mine", "sha256": "0" * 64, "members": 1, "simulated": False}
+    assert "whom the model was trained on" in " ".join(limitations(contours(model=own)))
+    assert "whom the model was trained on" not in " ".join(limitations(contours()))
+    assert "not compared with drawn ones" in " ".join(limitations(contours()))
+
+
+def test_drawn_outlines_are_dashed_as_the_caption_says():
+    shape = np.zeros((9, 9), dtype=bool)
+    shape[3:6, 3:6] = True
+    panel = Panel(np.arange(81.0).reshape(9, 9), shape, "T1", (1.0, 1.0), np.roll(shape, 1, 0))
+    axes = montage_figure([panel]).axes[0]
+    dashes = [bool(pattern) for c in axes.collections for _, pattern in c.get_linestyle()]
+    assert sorted(dashes) == [False, True]
+    lengths = next(p for c in axes.collections for _, p in c.get_linestyle() if p)
+    assert lengths[0] > 2 * 1.2  # as long as dashes, not dots
 
 
 @pytest.mark.parametrize(
