@@ -114,6 +114,7 @@ def write_all(given: argparse.Namespace, tables: dict[str, pd.DataFrame], consol
     pictures.examples(given.out / "segmentation_examples.png", tables["patients"], cases, given.model)
     pictures.failures(given.out / "segmentation_failures.png", tables["patients"], cases, given.model)
     console.print(compare_aims(summary).to_string(index=False, float_format="{:.3f}".format))
+    console.print("All but real_slices are simulated.")
     shown = summary[summary["measure"].isin([*MEASURES[:1], "predicted_cm3"])]
     names = ["set", "by", "group", "measure", "n", "mean", "lower", "upper", "median"]
     console.print(shown[names].to_string(index=False, float_format="{:.3f}".format))

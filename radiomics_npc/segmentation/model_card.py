@@ -216,6 +216,7 @@ def _tables(summary: pd.DataFrame, said: Mapping[str, str]) -> str:
 
 
 _RULES: Final = (
+    "All patients and heads are simulated, but for the real slices.\n"
     "Means with 95% intervals (bootstrap over patients, percentiles of 2,000 samples); n counts patients,\n"
     "whose sequences are averaged first. A prediction that is missing scores 0 (the rule of SegRap), and\n"
     "its distances are infinite; so are those of an empty one where there is a tumor."

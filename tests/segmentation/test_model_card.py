@@ -110,6 +110,7 @@ def test_tables_show_intervals_infinite_medians_and_the_worst_group(folder):
     assert "| T1 | 60 | 0.700 (0.680 to 0.720) | 0.700 | infinite |" in card
     assert "| T4 | 1 | 0.900 | 0.900 | 3.0 |" in card
     assert "worst for T1, Dice 0.700" in card
+    assert "All patients and heads are simulated, but for the real slices." in card
 
 
 def test_faults_are_said_in_words(tmp_path):
