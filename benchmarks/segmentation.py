@@ -38,9 +38,9 @@ REAL_NOTE = """\
 Ten T2 slices of ten patients, as they come: T2 alone, each slice its own neighbor, no header. The pixel
 size is not known and was estimated from the size of the heads; 0.45 mm (a field of view of 230 mm) is the
 guess, and the other two bound it. Each contour is one piece at the nasopharynx or skull base (in number 8 it
-lies inside the skull, beside the brain stem); whether it was meant to hold nodes is not known, and in about
-half of the slices (3 to 5, 7 to 10) it follows no edge that the slice shows, so that no score near 1 can be
-had. The networks were not trained on these slices, but they were looked at while the simulation was made, and
+lies inside the skull, beside the brain stem); whether it was meant to hold nodes is not known, and in seven
+of the slices (3 to 5, 7 to 10) it follows no edge that the slice shows, so that no score near 1 can be had.
+The networks were not trained on these slices, but they were looked at while the simulation was made, and
 signals of its tissues adjusted to them. Ten slices are no validation, least of all slices seen before."""
 
 
@@ -141,12 +141,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--real", type=Path, default=REAL, help="folder with images/ and masks/")
     parser.add_argument("--no-speed", action="store_true", help="leave the time by device out")
-    parser.add_argument("--command", default=TRAINED_BY, help="of the training, for the card")
+    parser.add_argument("--command", help="of the training, for the card; known of the bundled weights")
     parser.add_argument("--hardware", help="of the training, for the card")
     parser.add_argument("--failures", help="what was seen by looking, as Markdown list, for the card")
     parser.add_argument("--publish", action="store_true")
     given = parser.parse_args(words)
     given.subset_patients = min(given.subset_patients, given.patients)
+    if given.command is None and given.model == BUNDLED:
+        given.command = TRAINED_BY
     return given
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.segmentation import REAL_NOTE
+from benchmarks.segmentation import REAL_NOTE, TRAINED_BY, arguments, notes
 from radiomics_npc.errors import ConfigError, ModelFileError
 from radiomics_npc.segmentation.aims import AIMS, compare_aims
 from radiomics_npc.segmentation.model_card import write_card
@@ -96,6 +96,12 @@ def test_training_is_told_with_seeds_time_and_command(folder):
     assert "| versions | not recorded |" in card
     assert "train-segmenter configs/segmentation/cohort.yaml" in card
     assert "GPL-3.0-or-later" in card
+
+
+def test_the_command_of_the_training_is_told_of_the_bundled_weights_alone():
+    assert notes(arguments(["out"]))["command"] == TRAINED_BY
+    assert "command" not in notes(arguments(["out", "--model", "mine"]))
+    assert notes(arguments(["out", "--model", "mine", "--command", "train"]))["command"] == "train"
 
 
 def test_tables_show_intervals_infinite_medians_and_the_worst_group(folder):
