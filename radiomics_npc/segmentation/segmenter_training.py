@@ -67,10 +67,11 @@ def train_segmenter(
         assert isinstance(source, CaseStore)
         return _experiment(settings, source, out, place, resume)
     training = settings.training_settings()
+    start, fine_tuned = _start(settings)
     options: dict[str, Any] = {
         "resume": resume,
         "device": place,
-        "start": _start(settings),
+        "start": start,
         "report": _report,
     }
     if settings.folds:
@@ -81,7 +82,7 @@ def train_segmenter(
         networks = train_seeds(training, source, out, seeds=settings.seeds, **options)
         runs = {seed: out / f"seed-{seed}" for seed in settings.seeds}
     simulated = bool(source.about.get("simulated", False))
-    data = {**_made_from(settings), "patients": len(source.names)}
+    data = {**_made_from(settings), "patients": len(source.names), **fine_tuned}
     about = describe_model(training, settings.network_grid(), runs, data=data, simulated=simulated)
     return write_model(out / "model", networks, {"name": settings.name, **about})
 
@@ -105,18 +106,19 @@ def _experiment(
     return out
 
 
-def _start(settings: SegmenterSettings) -> nn.Module | None:
-    """The network that fine-tuning begins with: the first of a model."""
+def _start(settings: SegmenterSettings) -> tuple[nn.Module | None, dict[str, str]]:
+    """The network that fine-tuning begins with, the first of a model, and which it is."""
     if settings.fine_tune is None:
-        return None
+        return None, {}
     folder = BUNDLED if settings.fine_tune == "bundled" else Path(settings.fine_tune)
-    network = read_members(folder, "cpu")[0][0]
+    networks, about = read_members(folder, "cpu")
+    network = networks[0]
     if network.architecture != build_network(settings.network).architecture:
         raise ConfigError(
             f"the network of model {folder.name} is not of the architecture to be trained",
             "Leave the network section as it is in that model's model.json.",
         )
-    return network
+    return network, {"fine_tuned_from": str(about["members"][0]["sha256"])}
 
 
 def _made_from(settings: SegmenterSettings) -> dict[str, Any]:

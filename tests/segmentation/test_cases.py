@@ -7,7 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
+from radiomics_npc.imaging.reading import read_image
 from radiomics_npc.segmentation.cases import write_cases
+from radiomics_npc.segmentation.network_grid import find_frame, to_network
 from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.segmentation.training_data import CaseStore
 from tests.segmentation.phantoms import Geometry, head, truth
@@ -62,6 +64,20 @@ def test_the_store_reads_them(cohort, tmp_path):
         assert t2[~tumor].mean() < 500
     batch = store.draw(np.random.default_rng(0), 3, "cpu")
     assert tuple(batch.images.shape) == (3, 3, 5, 64, 64)
+
+
+def test_validation_sees_what_prediction_sees(cohort, tmp_path):
+    """The images of a whole case are those of the prediction, but for the half precision they are kept in."""
+    make(cohort, tmp_path / "out")
+    case = CaseStore(tmp_path / "out", GRID).case(0)
+    images = {name: read_image(files.image) for name, files in cohort.cases[0].images.items()}
+    frame = find_frame(images, GRID)
+    seen, present = to_network(images, frame)
+    assert case.spacing_mm == frame.spacing_zyx
+    np.testing.assert_array_equal(case.present.numpy(), present)
+    # steps of half precision below 1024 are up to 0.5, rounding is half of that; a z-score is of many units
+    np.testing.assert_allclose(case.images.numpy(), seen, atol=0.01)
+    assert seen[0].std() > 0.3
 
 
 def test_files_are_as_described(cohort, tmp_path):

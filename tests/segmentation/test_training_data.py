@@ -97,6 +97,7 @@ def test_the_tumor_is_brighter_where_it_was_drawn_so(cases):
     assert bool((batch.present[:, 0] == 0).all())
     assert batch.known.tolist() == [[1.0, 0.0]] * 16
     inside = batch.target[:, 0] > 0
+    assert int(inside.any(dim=2).any(dim=1).sum()) > 4
     for slab in range(16):
         if inside[slab].any():
             seen = int(batch.present[slab].argmax())
