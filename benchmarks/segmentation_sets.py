@@ -35,7 +35,6 @@ from radiomics_npc.simulate.cohort import simulate_cohort
 from radiomics_npc.simulate.nodes import enlarged_nodes, normal_nodes
 from radiomics_npc.simulate.physics import take_image
 from radiomics_npc.simulate.published import SCANNERS
-from radiomics_npc.simulate.tissue import Tissue
 from radiomics_npc.simulate.tumor import Interior
 from radiomics_npc.simulate.variation import draw_variation
 from radiomics_npc.storage import read_table
@@ -138,7 +137,7 @@ def one_contrast(order: Order) -> pd.DataFrame:
     tables = []
     for number, regime in enumerate((FREE, TRAINING)):
         rng = np.random.default_rng((*order.seed, number))
-        signals = free_signals(rng) if regime == FREE else draw_signals(rng)
+        signals = draw_signals(rng, 1.0) if regime == FREE else draw_signals(rng)
         images, drawn = take_volumes(head, signals, rng)
         found = {s: m for s, m in predict(order.model, images).items() if s == "t2"}
         table = evaluate(found, {"t2": drawn}, name="sequence", simulated=True)
@@ -153,14 +152,6 @@ def tumor_head(rng: np.random.Generator) -> tuple[HeadMap, dict[str, Any]]:
         if about["t_stage"] != "none":
             first = tuple(low for low, _ in WINDOW_MM)
             return HeadMap(torch.from_numpy(tissue), torch.from_numpy(target), SPACING_MM, first), about  # type: ignore[arg-type]
-
-
-def free_signals(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A signal by chance for every tissue in every sequence; air stays dark, and bone nearly so."""
-    signals = {s: rng.uniform(0.08, 1.0, len(Tissue)).astype(np.float32) for s in SEQUENCES}
-    for values in signals.values():
-        values[Tissue.AIR], values[Tissue.BONE] = rng.uniform(0, 0.04), rng.uniform(0, 0.12)
-    return signals
 
 
 def take_volumes(

@@ -34,7 +34,6 @@ __all__ = [
 _SEQUENCES = ("t1", "t2", "ce_t1")
 
 
-
 class WholeCases(Protocol):
     """Patients of whom every slice can be had, for scores."""
 

@@ -174,8 +174,8 @@ class PlainSlices:
             self._kept[place] = self.cases.case(place)
         return self._kept[place]
 
-    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device) -> Slabs:
-        """Draw slabs, each of another patient, flipped or not and rescaled."""
+    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device, *, ease: float = 0.0) -> Slabs:
+        """Draw slabs, each of another patient, flipped or not and rescaled: all are easy."""
         parts = [self._one(rng) for _ in range(slabs)]
         return Slabs(*(torch.cat(group).to(device) for group in zip(*parts, strict=True)))
 

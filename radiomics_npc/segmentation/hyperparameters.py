@@ -33,6 +33,11 @@ class TrainingSettings:
         Decay of the moving average of the weights, which is what is kept; 0 keeps the last weights.
     clip : float
         Largest norm of the gradient.
+    easy_steps : int
+        Batches until which ever fewer patients are easy, from all of them at the first one: such images
+        have contrasts by physics, every sequence and no faults. Hard ones alone teach nothing for long.
+    easy_share : float
+        Share of easy patients that stays to the end.
     loss : {"dice_bce", "dice"}
     node_weight : float
         Of the nodes' loss against the primary tumor's.
@@ -60,6 +65,8 @@ class TrainingSettings:
     warmup: int = 200
     ema: float = 0.999
     clip: float = 1.0
+    easy_steps: int = 0
+    easy_share: float = 0.0
     loss: LossName = "dice_bce"
     node_weight: float = NODE_WEIGHT
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -72,6 +79,7 @@ class TrainingSettings:
         least = {
             "steps": 1, "batch": 1, "log_steps": 1, "warmup": 0, "learning_rate": 0, "weight_decay": 0,
             "ema": 0, "clip": 0, "node_weight": 0, "checkpoint_minutes": 0,
+            "easy_steps": 0, "easy_share": 0,
         }  # fmt: skip
         wrong = [name for name, low in least.items() if not low <= getattr(self, name) < math.inf]
         if wrong or self.ema >= 1:
@@ -94,3 +102,15 @@ class TrainingSettings:
             return self.learning_rate
         share = (step - self.warmup) / max(1, self.steps - self.warmup)
         return self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+    def ease(self, step: int) -> float:
+        """Share of easy patients in a step, counted from 0.
+
+        Examples
+        --------
+        >>> settings = TrainingSettings(easy_steps=100, easy_share=0.25)
+        >>> settings.ease(0), settings.ease(50), settings.ease(99), TrainingSettings().ease(0)
+        (1.0, 0.5, 0.25, 0.0)
+        """
+        rest = 1.0 - step / self.easy_steps if self.easy_steps else 0.0
+        return max(self.easy_share, rest)

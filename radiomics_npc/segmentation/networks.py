@@ -35,6 +35,10 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+def _plain(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 1, 1), nn.LeakyReLU(_SLOPE, inplace=True))
+
+
 def _pair(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(_convolution(inputs, outputs, stride), _convolution(outputs, outputs))
 
@@ -57,7 +61,7 @@ class SlabUNet(nn.Module):
 
     Notes
     -----
-    Every convolution of 3 x 3 is followed by an instance normalization with
+    Every convolution of 3 x 3 but those of the edge is followed by an instance normalization with
     scale and shift (batches are small, scanners differ) and a leaky ReLU. Which
     sequences are present enters as one constant plane for each. Sizes that the
     halvings do not divide are padded at the right and lower border and cropped
@@ -112,9 +116,10 @@ class SlabUNet(nn.Module):
         self.upward = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in steps)
         self.decoder = nn.ModuleList(_pair(2 * b, b) for _, b in steps)
         if fold == 2:
-            self.edge_input = _convolution(planes, edge)
+            # not normalized: that would give a slab without tumor as much contrast as one with
+            self.edge_input = _plain(planes, edge)
             self.edge_upward = nn.ConvTranspose2d(widths[0], edge, 2, 2)
-            self.edge_output = _convolution(2 * edge, edge)
+            self.edge_output = _plain(2 * edge, edge)
         self.logits = nn.Conv2d(edge if fold == 2 else widths[0], len(OUTPUTS), 1)
         assert self.logits.bias is not None
         nn.init.constant_(self.logits.bias, _RARE)

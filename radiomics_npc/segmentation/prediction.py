@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence as Items
@@ -203,7 +204,8 @@ class Segmenter:
         prediction = replace(
             prediction, masks=masks, summary=summary, flags=find_flags(summary), notes=[*self.inference.notes]
         )
-        drawn = {name: vary_mask(prediction, samples, 0, name) for name in grids}
+        seed = _seed_of(prediction.mean) if samples else 0
+        drawn = {name: vary_mask(prediction, samples, seed, name) for name in grids}
         varied = [{name: drawn[name][k] for name in grids} for k in range(samples)]
         return replace(prediction, varied=varied, seconds=time.perf_counter() - start)
 
@@ -257,6 +259,11 @@ def load_segmenter(folder: Path | str | None = None, device: str = "auto") -> Se
     chosen = choose_device(device)
     members, description = read_members(BUNDLED if folder is None else Path(folder), chosen)
     return Segmenter(members, description, chosen)
+
+
+def _seed_of(probability: Floats) -> int:
+    """The same for the same prediction, another for every patient: their variations must not move together."""
+    return int.from_bytes(hashlib.sha256(probability.tobytes()).digest()[:4], "big")
 
 
 def _geometry(volume: Volume) -> Volume:

@@ -76,8 +76,11 @@ class SlabSource(Protocol):
     def subset(self, indices: Sequence[int]) -> SlabSource:
         """Some of the patients."""
 
-    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device) -> Slabs:
-        """Draw a batch, augmented; the same state of ``rng`` gives the same batch."""
+    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device, *, ease: float = 0.0) -> Slabs:
+        """Draw a batch, augmented; the same state of ``rng`` gives the same batch.
+
+        A share ``ease`` of the patients is easy: images without faults, no sequence left out.
+        """
 
 
 def slab_indices(slices: int, spacing_mm: float, grid: NetworkGrid) -> NDArray[np.int64]:
@@ -128,7 +131,9 @@ def standardize(volume: Tensor) -> Tensor:
     (0.0, 0.67)
     """
     flat = volume.float().flatten()
-    sample = flat[:: max(1, len(flat) // _SAMPLED)]
+    step = max(1, len(flat) // _SAMPLED)
+    # an odd step, or of many slices it would meet the same few columns in every row
+    sample = flat[:: step | 1 if step > 64 else step]
     low, high = torch.quantile(sample, torch.tensor([0.01, 0.99], device=flat.device))
     tissue = sample[sample > low + 0.1 * (high - low)]
     if high <= low or len(tissue) < 8:

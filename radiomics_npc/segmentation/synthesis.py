@@ -92,8 +92,14 @@ def draw_stack(rng: np.random.Generator, head: HeadMap, *, most: int = 40) -> St
     return Stack(middle + spacing * steps, spacing, thickness)
 
 
-def draw_signals(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+def draw_signals(rng: np.random.Generator, free: float = FREE_CONTRAST) -> dict[str, NDArray[np.float32]]:
     """Signal of every tissue in every sequence.
+
+    Parameters
+    ----------
+    rng : Generator
+    free : float
+        How often a sequence has signals by chance instead of by physics.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def draw_signals(rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
     spread = abs(float(rng.normal(0, 0.12)))
     signals = {}
     for sequence, (repetition, echo) in _TIMING.items():
-        if rng.random() < FREE_CONTRAST:
+        if rng.random() < free:
             signals[sequence] = _free(rng)
             continue
         t1, t2 = table["t1_ms"], table["t2_ms"]

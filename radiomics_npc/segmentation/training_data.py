@@ -21,7 +21,7 @@ from torch import Tensor
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.augmentation import degrade, drop_sequences, to_window, window_coordinates
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, standardize, take_slabs
-from radiomics_npc.segmentation.synthesis import HeadMap, draw_signals, draw_stack, take_stack
+from radiomics_npc.segmentation.synthesis import FREE_CONTRAST, HeadMap, draw_signals, draw_stack, take_stack
 
 __all__ = ["CaseArrays", "CaseStore", "HeadStore"]
 
@@ -73,24 +73,28 @@ class _Store(ABC):
         return len(self.indices)
 
     @abstractmethod
-    def _volume(self, index: int, rng: np.random.Generator, generator: torch.Generator) -> _Volume:
+    def _volume(
+        self, index: int, rng: np.random.Generator, generator: torch.Generator, easy: bool
+    ) -> _Volume:
         """Take one patient, augmented."""
 
-    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device) -> Slabs:
+    def draw(self, rng: np.random.Generator, slabs: int, device: torch.device, *, ease: float = 0.0) -> Slabs:
         """Draw a batch, augmented; the same state of ``rng`` gives the same batch.
 
-        Up to 6 slabs are taken from one volume, about 60% of them through the primary tumor.
+        Up to 6 slabs are taken from one volume, about 60% of them through the primary tumor. A share
+        ``ease`` of the volumes is easy: contrasts by physics, no faults, no sequence left out.
         """
         generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
         parts = []
         for start in range(0, slabs, SLABS_PER_VOLUME):
-            volume = self._volume(int(rng.choice(self.indices)), rng, generator)
-            parts.append(_slabs_of(volume, min(SLABS_PER_VOLUME, slabs - start), self.grid, rng))
+            easy = bool(rng.random() < ease)
+            volume = self._volume(int(rng.choice(self.indices)), rng, generator, easy)
+            parts.append(_slabs_of(volume, min(SLABS_PER_VOLUME, slabs - start), self.grid, rng, easy))
         names = ("images", "present", "target", "known")
         return Slabs(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
-def _slabs_of(volume: _Volume, count: int, grid: NetworkGrid, rng: np.random.Generator) -> Slabs:
+def _slabs_of(volume: _Volume, count: int, grid: NetworkGrid, rng: np.random.Generator, easy: bool) -> Slabs:
     images = torch.stack([standardize(image) for image in volume.images])
     device = images.device
     through = (volume.target[0].sum(dim=(1, 2)) >= _LEAST_PIXELS).cpu().numpy()
@@ -98,7 +102,9 @@ def _slabs_of(volume: _Volume, count: int, grid: NetworkGrid, rng: np.random.Gen
     middles = [
         rng.choice(np.flatnonzero(through == w) if (through == w).any() else len(through)) for w in wanted
     ]
-    present = np.stack([drop_sequences(rng, volume.present) for _ in range(count)])
+    present = np.stack(
+        [volume.present if easy else drop_sequences(rng, volume.present) for _ in range(count)]
+    )
     kept = torch.as_tensor(present, dtype=torch.float32, device=device)
     indices = slab_indices(images.shape[1], volume.spacing_mm, grid)[middles]
     slabs = take_slabs(images, indices) * kept[:, :, None, None, None]
@@ -145,16 +151,21 @@ class HeadStore(_Store):
         target = torch.from_numpy(np.array(self._target[index])).to(device)
         return HeadMap(tissue, target, (z, y, x), (first[0], first[1], first[2]))
 
-    def _volume(self, index: int, rng: np.random.Generator, generator: torch.Generator) -> _Volume:
+    def _volume(
+        self, index: int, rng: np.random.Generator, generator: torch.Generator, easy: bool
+    ) -> _Volume:
         head = self.head(index, generator.device)
         stack = draw_stack(rng, head)
-        images, target = take_stack(head, stack, draw_signals(rng), rng, generator)
+        images, target = take_stack(
+            head, stack, draw_signals(rng, 0.0 if easy else FREE_CONTRAST), rng, generator
+        )
         place = window_coordinates(rng, generator, self.grid) + _middle(head)
         apart = torch.as_tensor(rng.normal(0, 0.5, (len(images), 2)), dtype=torch.float32).to(place.device)
         first, spacing = head.first_mm[1:], head.spacing_mm[1:]
         images = to_window(images, place, first, spacing, apart)
         target = (to_window(target, place, first, spacing) > 0.5).float()
-        images = degrade(torch.clamp(images, min=0), rng, generator)
+        images = torch.clamp(images, min=0)
+        images = images if easy else degrade(images, rng, generator)
         every = np.ones(len(images), dtype=bool)
         return _Volume(images, target, np.ones(2, dtype=bool), every, stack.spacing_mm)
 
@@ -241,7 +252,9 @@ class CaseStore(_Store):
         target = torch.from_numpy(np.load(self.folder / f"target-{index}.npy"))
         return self.about["cases"][index], images, target
 
-    def _volume(self, index: int, rng: np.random.Generator, generator: torch.Generator) -> _Volume:
+    def _volume(
+        self, index: int, rng: np.random.Generator, generator: torch.Generator, easy: bool
+    ) -> _Volume:
         about, images, target = self._read(index)
         device = generator.device
         images, labels = images.to(device), target.to(device).float()
@@ -252,6 +265,7 @@ class CaseStore(_Store):
         apart = torch.as_tensor(rng.normal(0, 0.4, (len(images), 2)), dtype=torch.float32).to(device)
         images = to_window(images - images.amin(dim=(1, 2, 3), keepdim=True), place, corner, step, apart)
         labels = (to_window(labels, place, corner, step) > 0.5).float()
-        images = degrade(torch.clamp(images, min=0), rng, generator)
+        images = torch.clamp(images, min=0)
+        images = images if easy else degrade(images, rng, generator)
         known, present = np.asarray(about["known"], dtype=bool), np.asarray(about["present"], dtype=bool)
         return _Volume(images, labels, known, present, float(about["spacing_mm"][0]))

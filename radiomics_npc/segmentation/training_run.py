@@ -63,7 +63,7 @@ class TrainingRun:
         for group in self.optimizer.param_groups:
             group["lr"] = settings.rate(step)
         rng = np.random.default_rng([settings.seed, step])
-        slabs = self.source.draw(rng, settings.batch, self.device)
+        slabs = self.source.draw(rng, settings.batch, self.device, ease=settings.ease(step))
         with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             logits = self.network(slabs.images, slabs.present)
         loss = settings.loss

@@ -55,7 +55,7 @@ class Balls:
             torch.as_tensor(images, dtype=torch.float32), torch.ones(3), target, known, (5.0, 0.86, 0.86)
         )
 
-    def draw(self, rng, slabs, device):
+    def draw(self, rng, slabs, device, *, ease=0.0):
         case = self.case(int(rng.integers(len(self.names))))
         middles = rng.integers(SLICES, size=slabs)
         images = take_slabs(case.images, slab_indices(SLICES, 5.0, self.grid)[middles])

@@ -143,3 +143,13 @@ def test_slabs_are_neighbors():
     slabs = take_slabs(images, slab_indices(6, 5.0, NetworkGrid())[[0, 3]])
     assert slabs.shape == (2, 3, 5, 2, 2)
     assert slabs[:, 0, :, 0, 0].tolist() == [[0, 0, 0, 1, 2], [1, 2, 3, 4, 5]]
+
+
+@pytest.mark.parametrize("slices", [24, 50, 100, 150, 200])
+def test_air_in_single_columns_does_not_change_the_standard(slices):
+    image = torch.rand((slices, 160, 160), generator=generator()) * 300 + 700
+    image[:, :, [0, 80]] = 0
+    z = standardize(image)[:, :, 1:80]
+    assert float(z.median()) == pytest.approx(0, abs=0.05)
+    quartiles = torch.quantile(z[:9], torch.tensor([0.25, 0.75]))
+    assert float(quartiles[1] - quartiles[0]) == pytest.approx(1.349, abs=0.1)

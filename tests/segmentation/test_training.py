@@ -38,7 +38,7 @@ class Spheres:
         disc = np.hypot(y - place[0], x - place[1]) < 4
         return disc, rng.normal(0, 0.5, (3, 5, self.size, self.size)) + 2 * disc
 
-    def draw(self, rng, slabs, device):
+    def draw(self, rng, slabs, device, *, ease=0.0):
         if self.hook is not None:
             self.hook()
         pairs = [self.image(rng.choice(self.names), rng) for _ in range(slabs)]
@@ -296,7 +296,7 @@ def test_a_damaged_checkpoint_is_an_error_with_a_remedy(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     class Broken(Spheres):
-        def draw(self, rng, slabs, device):
+        def draw(self, rng, slabs, device, *, ease=0.0):
             drawn = super().draw(rng, slabs, device)
             return replace(drawn, images=drawn.images * float("nan"))
 
@@ -324,3 +324,15 @@ def test_precision_auto_follows_the_processor(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
     assert uses_bf16("auto", cpu) is False
     assert uses_bf16("auto", torch.device("mps")) is False
+
+
+def test_the_share_of_easy_patients_falls_to_what_stays(tmp_path):
+    asked = []
+
+    class Asked(Spheres):
+        def draw(self, rng, slabs, device, *, ease=0.0):
+            asked.append(ease)
+            return super().draw(rng, slabs, device)
+
+    train(replace(TINY, steps=6, easy_steps=4, easy_share=0.3), Asked(), tmp_path, report=quiet)
+    assert asked == [1.0, 0.75, 0.5, 0.3, 0.3, 0.3]

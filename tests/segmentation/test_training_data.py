@@ -122,3 +122,11 @@ def test_a_folder_without_data_is_named_with_a_remedy(tmp_path):
     (tmp_path / "heads.json").write_text('{"heads": []}')
     with pytest.raises(ConfigError, match=r"holds no readable tissue\.npy"):
         HeadStore(tmp_path)
+
+
+def test_easy_heads_have_every_sequence_and_other_images(heads):
+    store = HeadStore(heads, GRID)
+    easy, hard = (store.draw(np.random.default_rng(9), 24, CPU, ease=ease) for ease in (1.0, 0.0))
+    assert bool((easy.present == 1).all())
+    assert bool((hard.present == 0).any())
+    assert not torch.equal(easy.images, hard.images)
