@@ -36,6 +36,8 @@ __all__ = [
 SCORES: Final = ("confidence", "member_agreement", "sequence_agreement")
 _NAMES: Final = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
 _SUFFIX: Final = ".nii.gz"
+#: What is written on request: the mean probability, and its standard deviation over members and flips.
+_MAPS: Final = ("probability", "uncertainty")
 
 
 def mask_path(folder: Path, sequence: str, kind: str = "ROI") -> Path:
@@ -93,13 +95,13 @@ def is_done(folder: Path, sequence: str, key: str, settings: SegmentationSetting
     path = mask_path(folder, sequence)
     asked = [path, *variation_paths(path, settings.uncertainty)]
     if settings.probabilities:
-        asked.append(mask_path(folder, sequence, "probability"))
+        asked += [mask_path(folder, sequence, name) for name in _MAPS]
     record = read_record(path)
     return record is not None and record["key"] == key and all(file.exists() for file in asked)
 
 
 def _remove(path: Path) -> None:
-    """Take away an earlier mask, its variations and its probabilities; the mask first, its record last.
+    """Take away an earlier mask, its variations and its maps; the mask first, its record last.
 
     A run killed at any moment leaves no mask that could be taken for one drawn by hand.
     """
@@ -107,7 +109,8 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     for other in (path.parent / "variations").glob(f"{stem}-*{_SUFFIX}"):
         other.unlink()
-    path.with_name(path.name.replace("ROI-", "probability-", 1)).unlink(missing_ok=True)
+    for name in _MAPS:
+        path.with_name(path.name.replace("ROI-", f"{name}-", 1)).unlink(missing_ok=True)
     _record_path(path).unlink(missing_ok=True)
 
 
@@ -153,10 +156,9 @@ def write_prediction(
     _remove(path)
     for other, drawn in zip(variation_paths(path, settings.uncertainty), made.varied, strict=True):
         _write_image(other, drawn[sequence])
-    if settings.probabilities:
-        probability = made.probability[sequence]
-        rounded = replace(probability, array=probability.array.round(3))
-        _write_image(mask_path(folder, sequence, "probability"), rounded)
+    for name in _MAPS if settings.probabilities else ():
+        found: Volume = getattr(made, name)[sequence]
+        _write_image(mask_path(folder, sequence, name), replace(found, array=found.array.round(3)))
     record = _record(made, sequence, key, settings, segmenter)
     with _nifti(path) as temporary:
         sitk.WriteImage(made.masks[sequence].to_sitk(), str(temporary), True)

@@ -214,6 +214,9 @@ def test_probabilities_on_request(cohort, tmp_path, counting):
     probability = read_image(tmp_path / "masks" / "1" / "probability-T2.nii.gz")
     mask = read_mask(tmp_path / "masks" / "1" / "ROI-T2.nii.gz")
     assert count_overlap(probability.array > 0.5, mask.array).dice > 0.95
+    spread = read_image(tmp_path / "masks" / "1" / "uncertainty-T2.nii.gz")
+    assert spread.array.shape == mask.array.shape
+    assert 0 <= spread.array.min() <= spread.array.max() <= 0.5  # of numbers between 0 and 1
 
 
 def test_layout_is_the_published_one(cohort, tmp_path, counting):
