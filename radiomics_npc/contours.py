@@ -23,7 +23,10 @@ from radiomics_npc.segmentation.quality import FLAGS
 from radiomics_npc.settings import SegmentationSettings
 from radiomics_npc.storage import content_key, write_table
 
-__all__ = ["PredictedContours", "describe_segmenter", "merge_failures", "predict_contours", "segment_cohort"]
+__all__ = [
+    "PredictedContours", "describe_segmenter", "merge_failures", "predict_contours", "say_other_contours",
+    "segment_cohort",
+]  # fmt: skip
 
 _BUNDLED = Path(__file__).parent / "segmentation" / "weights"
 #: They differ between runs that give the same masks, so they stand in run.json and not in a table.
@@ -228,6 +231,26 @@ def segment_cohort(
         by_model = ~pd.MultiIndex.from_frame(agreement[where]).isin(edited)
         write_table(run.tables / "segmentation_agreement.csv", agreement[by_model])
     return replace(found, drawn=drawn)
+
+
+def say_other_contours(model: Any, contours: PredictedContours | None, run: RunFolder) -> None:
+    """Put into the log that a prognostic model was made from contours of another source than a cohort's.
+
+    Parameters
+    ----------
+    model : PrognosticModel or another fitted model
+        Loaded; one without features is of no contours.
+    contours : PredictedContours, optional
+        Of the cohort that it is validated on; None where all are drawn.
+    run : RunFolder
+    """
+    if not getattr(model, "feature_columns", []):
+        return
+    trained = (model.settings_.get("contours") or {}).get("sha256")
+    now = None if contours is None or contours.table.empty else contours.model["sha256"]
+    if trained != now:
+        words = ("drawn" if key is None else f"predicted (SHA-256 {key[:12]})" for key in (trained, now))
+        run.log("the contours of the model were {}, those of this cohort are {}".format(*words))
 
 
 def _predict(cohort: Cohort, out: Path, settings: SegmentationSettings) -> Any:

@@ -19,7 +19,7 @@ from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.cohort.reading import read_cohort
 from radiomics_npc.config import read_settings
 from radiomics_npc.contour_models import compare_models
-from radiomics_npc.contours import PredictedContours, merge_failures, segment_cohort
+from radiomics_npc.contours import PredictedContours, merge_failures, say_other_contours, segment_cohort
 from radiomics_npc.errors import CheckFailedError, ConfigError
 from radiomics_npc.features.contours import extract_contours
 from radiomics_npc.features.extraction import extract_features
@@ -259,10 +259,10 @@ class Study:
         ConfigError
             The features of this study were extracted with other settings than the model's.
         """
-        folder = Path(model_folder)
-        model = load_model(folder)
+        model = load_model(folder := Path(model_folder))
         features = self.extract()
         require_same_extraction(model, features)
+        say_other_contours(model, self._contours, self._run)
         clinical = model.table_columns if isinstance(model, PrognosticModel) else model.columns_
         data = design_matrix(self._modelled, features, clinical=clinical)
         with self._run.stage("validate"):

@@ -411,6 +411,24 @@ def test_a_model_of_drawn_contours_is_not_said_to_be_of_predicted_ones(data, tmp
         assert Fitting._segmenter(SimpleNamespace(settings=settings, run=run)) == words
 
 
+def test_a_model_of_other_contours_is_said_to_be_one(tmp_path):
+    run, table = RunFolder(tmp_path), pd.DataFrame({"patient_id": ["1"]})
+    predicted = contours.PredictedContours(Cohort(()), table, table, {"sha256": "ab" * 32})
+    of_drawn = SimpleNamespace(feature_columns=["t1__x"], settings_={})
+    of_predicted = SimpleNamespace(feature_columns=["t1__x"], settings_={"contours": predicted.model})
+    contours.say_other_contours(of_predicted, predicted, run)
+    contours.say_other_contours(of_drawn, None, run)
+    contours.say_other_contours(SimpleNamespace(feature_columns=[], settings_={}), predicted, run)
+    assert not (tmp_path / "log.txt").exists()
+    contours.say_other_contours(of_drawn, predicted, run)
+    contours.say_other_contours(of_predicted, None, run)
+    first, second = (tmp_path / "log.txt").read_text().splitlines()
+    assert first.endswith(
+        "of the model were drawn, those of this cohort are predicted (SHA-256 abababababab)"
+    )
+    assert second.endswith("were predicted (SHA-256 abababababab), those of this cohort are drawn")
+
+
 def test_a_comparison_that_cannot_be_made_costs_no_study(data, tmp_path, monkeypatch):
     def refuse(*_):
         raise CohortError("5 patients are too few", "More.")
