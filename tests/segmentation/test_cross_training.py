@@ -7,7 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from radiomics_npc import cli  # noqa: E402
 from radiomics_npc.errors import ConfigError  # noqa: E402
+from radiomics_npc.imaging.volume import Volume  # noqa: E402
 from radiomics_npc.segmentation import segmenter_training, training_settings  # noqa: E402
 from radiomics_npc.segmentation.case_scores import predict_case, read_scores, score_case  # noqa: E402
 from radiomics_npc.segmentation.cross_training import (  # noqa: E402
@@ -18,6 +20,7 @@ from radiomics_npc.segmentation.cross_training import (  # noqa: E402
     write_model,
 )
 from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
+from radiomics_npc.segmentation.prediction import load_segmenter  # noqa: E402
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs  # noqa: E402
 from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
 from radiomics_npc.segmentation.training_settings import read_segmenter_settings  # noqa: E402
@@ -304,3 +307,17 @@ def test_heads_that_were_half_replaced_are_made_again(tmp_path, monkeypatch):
         segmenter_training._data(three, tmp_path / "data", 1)
     assert len(segmenter_training._data(two, tmp_path / "data", 1)) == 2
     assert made == [2, 3, 2]
+
+
+@pytest.mark.slow
+def test_the_demo_trains_a_model_that_contours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train-segmenter", "demo", "--device", "cpu"])
+    assert ended.value.code == 0
+    with (tmp_path / "segmenter-demo" / "seed-1" / "curves.csv").open() as stream:
+        losses = [float(row["loss"]) for row in csv.DictReader(stream)]
+    assert losses[-1] < losses[0]
+    segmenter = load_segmenter(tmp_path / "segmenter-demo" / "model", "cpu")
+    head = Volume(np.random.default_rng(0).normal(100, 10, (6, 64, 64)), (2.0, 2.0, 5.0))
+    assert segmenter.predict({"t2": head}).masks["t2"].array.shape == (6, 64, 64)
