@@ -160,7 +160,7 @@ def _training(about: Mapping[str, Any], said: Mapping[str, str]) -> str:
         "data": _plain(training.get("data")),
         "settings": _plain(training.get("settings")),
         "steps": _plain(training.get("steps")),
-        "time": None if not isinstance(seconds, int | float) else f"{seconds / 3600:.2f} hours",
+        "time": ", ".join(f"{s / 3600:.1f}" for s in seconds) + " hours" if seconds else None,
         "hardware": said.get("hardware"),
         "versions": _plain(training.get("versions")),
         "command": f"`{said['command']}`" if "command" in said else None,
