@@ -262,7 +262,7 @@ def load_segmenter(folder: Path | str | None = None, device: str = "auto") -> Se
 
 
 def _seed_of(probability: Floats) -> int:
-    """The same for the same prediction, another for every patient: their variations must not move together."""
+    """The same for the same prediction, another for every patient: they must not vary alike."""
     return int.from_bytes(hashlib.sha256(probability.tobytes()).digest()[:4], "big")
 
 

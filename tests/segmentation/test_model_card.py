@@ -17,7 +17,12 @@ ABOUT = {
     "grid": {"window": 160},
     "sequences": ["t1", "t2", "ce_t1"],
     "members": [{"file": "member-1.safetensors", "sha256": "0", "seed": 11}, {"seed": 12}],
-    "training": {"settings": {"batch": 16}, "data": {"heads": 800}, "steps": [9000, 9000], "seconds": [5400, 3600]},
+    "training": {
+        "settings": {"batch": 16},
+        "data": {"heads": 800},
+        "steps": [9000, 9000],
+        "seconds": [5400, 3600],
+    },
 }
 
 
@@ -89,7 +94,8 @@ def test_training_is_told_with_seeds_time_and_command(folder):
     said = {"command": "radiomics-npc train-segmenter a.yaml", "hardware": "2 CPU cores"}
     card = write_card(folder, summary(), notes=said).read_text(encoding="utf-8")
     for line in (
-        "| seeds | 11, 12 |", "| time | 1.5, 1.0 hours |", "| steps | 9000, 9000 |", "| hardware | 2 CPU cores |",
+        "| seeds | 11, 12 |", "| time | 1.5, 1.0 hours |",
+        "| steps | 9000, 9000 |", "| hardware | 2 CPU cores |",
         "| command | `radiomics-npc train-segmenter a.yaml` |", "| data | heads: 800 |",
     ):  # fmt: skip
         assert line in card
