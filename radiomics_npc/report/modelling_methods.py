@@ -139,7 +139,7 @@ def validation_text(content: Content, cite: Citations) -> list[str]:
             f"Models were compared with the {in_text(design['reference'])} model, patient by patient."
         )
     parts += _accuracy(content, horizon, cite) + _further(content, cite)
-    if part_of(content, "models").get("oracle"):
+    if content["simulated"] and part_of(content, "models").get("oracle"):
         parts.append(
             "Because the patients are simulated, the C-index of their true risk (the oracle) is known as "
             "well."

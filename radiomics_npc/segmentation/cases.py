@@ -118,7 +118,7 @@ def write_cases(
     >>> write_cases(Cohort(cases=()), tempfile.mkdtemp(), jobs=1)
     <WrittenCases: 0 patients, 0 failed>
     """
-    out, grid = Path(out), grid or NetworkGrid()
+    out, grid = Path(out).absolute(), grid or NetworkGrid()
     parts = out / _PARTS
     parts.mkdir(parents=True, exist_ok=True)
     _take_apart(out)

@@ -82,7 +82,7 @@ def write_heads(out: Path | str, *, heads: int, seed: int, jobs: int = 0) -> Pat
     """
     if heads < 1 or seed < 0:
         raise ConfigError("heads must be at least 1 and seed not negative", "Change --heads or --seed.")
-    out = Path(out)
+    out = Path(out).absolute()  # worker processes may have another current folder
     out.mkdir(parents=True, exist_ok=True)
     (out / "heads.json").unlink(missing_ok=True)
     for name in ("tissue", "target"):

@@ -112,7 +112,7 @@ def simulate_cohort(
     >>> sorted(p.name for p in (folder / "MRI-Segments" / "001").iterdir())
     ['CE-T1WI', 'ROI-CE-T1.nii', 'ROI-T1.nii', 'ROI-T2.nii', 'T1WI', 'T2WI']
     """
-    out = Path(out)
+    out = Path(out).absolute()  # worker processes may have another current folder
     if matrix is not None and not 32 <= matrix <= 1024:
         raise ConfigError(f"matrix {matrix} is out of range", "Take 32 to 1024, or leave it out.")
     table = draw_patients(patients, seed, dirty)

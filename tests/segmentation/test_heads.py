@@ -63,3 +63,11 @@ def test_the_contour_is_the_inner_part_of_the_lesion(seed):
 def test_numbers_out_of_range_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="heads must be at least 1"):
         write_heads(tmp_path, heads=0, seed=1)
+
+
+def test_a_relative_folder_is_of_this_process_not_of_its_workers(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        write_heads("out", heads=2, seed=1, jobs=2)
+        assert (tmp_path / name / "out" / "heads.json").exists()

@@ -309,7 +309,7 @@ def test_with_networks_from_images_to_varied_features(data, tmp_path, monkeypatc
         rows.append([f"{k}", "t1", f"{k}.nii.gz", f"{k}-drawn.nii.gz"])
     columns = ["patient_id", "sequence", "image", "mask"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
-    networks = segmenter(Bright(level=4.0), Bright(level=4.6))
+    networks = segmenter(Bright(level=3.8), Bright(level=5.0))
     monkeypatch.setattr(batch, "_load", lambda settings: networks)
     write_json(tmp_path / "model" / "model.json", networks.description)
     settings = settings_of(data, tmp_path / "run", when="always", uncertainty=3)
