@@ -4,27 +4,26 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc import cli  # noqa: E402
-from radiomics_npc.errors import ConfigError  # noqa: E402
-from radiomics_npc.imaging.volume import Volume  # noqa: E402
-from radiomics_npc.segmentation import segmenter_training, training_settings  # noqa: E402
-from radiomics_npc.segmentation.case_scores import predict_case, read_scores, score_case  # noqa: E402
-from radiomics_npc.segmentation.cross_training import (  # noqa: E402
+from radiomics_npc import cli
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.imaging.volume import Volume
+from radiomics_npc.segmentation import segmenter_training, training_settings
+from radiomics_npc.segmentation.case_scores import predict_case, read_scores, score_case
+from radiomics_npc.segmentation.cross_training import (
     cross_train,
     describe_model,
     split_folds,
     train_seeds,
     write_model,
 )
-from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
-from radiomics_npc.segmentation.prediction import load_segmenter  # noqa: E402
-from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs  # noqa: E402
-from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
-from radiomics_npc.segmentation.training_settings import read_segmenter_settings  # noqa: E402
-from radiomics_npc.segmentation.weight_files import read_members  # noqa: E402
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
+from radiomics_npc.segmentation.prediction import load_segmenter
+from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs
+from radiomics_npc.segmentation.training_data import CaseArrays
+from radiomics_npc.segmentation.training_settings import read_segmenter_settings
+from radiomics_npc.segmentation.weight_files import read_members
 
 SIZE, SLICES = 24, 6
 GRID = NetworkGrid(window=SIZE)

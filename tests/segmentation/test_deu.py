@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc.errors import ConfigError  # noqa: E402
-from radiomics_npc.segmentation.deu import DEU, remove_single_slices  # noqa: E402
-from radiomics_npc.segmentation.networks import build_network, parameter_count  # noqa: E402
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation.deu import DEU, remove_single_slices
+from radiomics_npc.segmentation.networks import build_network, parameter_count
 
 SMALL = {"widths": (8, 8, 16, 16), "growth": 8, "layers": 2}
 

@@ -1,16 +1,14 @@
 import numpy as np
 import pytest
+import torch
+from scipy.stats import mannwhitneyu
 
-torch = pytest.importorskip("torch")
-
-from scipy.stats import mannwhitneyu  # noqa: E402
-
-from radiomics_npc.errors import ConfigError  # noqa: E402
-from radiomics_npc.segmentation import experiment  # noqa: E402
-from radiomics_npc.segmentation.experiment import InputComparison, PlainSlices, run_experiment  # noqa: E402
-from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
-from radiomics_npc.segmentation.slabs import NetworkGrid  # noqa: E402
-from radiomics_npc.segmentation.training_data import CaseArrays  # noqa: E402
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation import experiment
+from radiomics_npc.segmentation.experiment import InputComparison, PlainSlices, run_experiment
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
+from radiomics_npc.segmentation.slabs import NetworkGrid
+from radiomics_npc.segmentation.training_data import CaseArrays
 
 SIZE, SLICES = 32, 5
 

@@ -1,8 +1,7 @@
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc.segmentation.losses import NODE_WEIGHT, dice_losses, segmentation_loss  # noqa: E402
+from radiomics_npc.segmentation.losses import NODE_WEIGHT, dice_losses, segmentation_loss
 
 
 def random_batch(b=4, seed=0):

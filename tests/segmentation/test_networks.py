@@ -1,9 +1,8 @@
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc.errors import ConfigError  # noqa: E402
-from radiomics_npc.segmentation.networks import (  # noqa: E402
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.segmentation.networks import (
     SlabUNet,
     build_network,
     pad_to_multiple,

@@ -296,7 +296,6 @@ def test_all_are_predicted_and_compared_with_the_drawn(data, tmp_path, fake):
 @pytest.mark.slow
 def test_with_networks_from_images_to_varied_features(data, tmp_path, monkeypatch):
     """No fake in the way: networks that take what is bright for tumor."""
-    pytest.importorskip("torch")
     from radiomics_npc.segmentation import batch
     from tests.segmentation.phantoms import TUMOR, Bright, Geometry, head, segmenter, truth
 

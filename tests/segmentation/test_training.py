@@ -7,18 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc.errors import ConfigError, ModelFileError  # noqa: E402
-from radiomics_npc.segmentation import curves, training  # noqa: E402
-from radiomics_npc.segmentation.devices import uses_bf16  # noqa: E402
-from radiomics_npc.segmentation.hyperparameters import TrainingSettings  # noqa: E402
-from radiomics_npc.segmentation.networks import build_network  # noqa: E402
-from radiomics_npc.segmentation.run_files import read_checkpoint, write_checkpoint  # noqa: E402
-from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs  # noqa: E402
-from radiomics_npc.segmentation.training import train, trained_network  # noqa: E402
-from radiomics_npc.segmentation.training_run import CHECKPOINT  # noqa: E402
+from radiomics_npc.errors import ConfigError, ModelFileError
+from radiomics_npc.segmentation import curves, training
+from radiomics_npc.segmentation.devices import uses_bf16
+from radiomics_npc.segmentation.hyperparameters import TrainingSettings
+from radiomics_npc.segmentation.networks import build_network
+from radiomics_npc.segmentation.run_files import read_checkpoint, write_checkpoint
+from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs
+from radiomics_npc.segmentation.training import train, trained_network
+from radiomics_npc.segmentation.training_run import CHECKPOINT
 
 
 @dataclass

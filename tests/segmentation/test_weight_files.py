@@ -1,12 +1,11 @@
 import json
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from radiomics_npc.errors import ConfigError, ModelFileError  # noqa: E402
-from radiomics_npc.segmentation.networks import SlabUNet  # noqa: E402
-from radiomics_npc.segmentation.weight_files import DESCRIPTION, read_members, write_members  # noqa: E402
+from radiomics_npc.errors import ConfigError, ModelFileError
+from radiomics_npc.segmentation.networks import SlabUNet
+from radiomics_npc.segmentation.weight_files import DESCRIPTION, read_members, write_members
 
 ABOUT = {
     "grid": {"pixel_mm": 0.86},
