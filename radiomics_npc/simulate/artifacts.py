@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiomics_npc.settings import Sequence
+from radiomics_npc.simulate.chances import Chances
 from radiomics_npc.simulate.fields import Array, apply_separable, linear_matrix, smooth_noise
 from radiomics_npc.simulate.tissue import Tissue
 
@@ -59,10 +60,7 @@ CLEAN: Final = Faults()
 
 def draw_faults(rng: np.random.Generator, sequence: Sequence) -> Faults:
     """Draw the faults of one series."""
-
-    def sometimes(chance: float, low: float, high: float) -> float:
-        return float(rng.uniform(low, high)) if rng.random() < chance else 0.0
-
+    sometimes = Chances(rng).sometimes
     return Faults(
         fat_saturation=sometimes(_FAT_SATURATED[sequence], 0.75, 0.97),
         ghost=sometimes(0.12, 0.02, 0.10),

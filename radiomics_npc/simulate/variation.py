@@ -8,15 +8,14 @@ recess, swollen mucosa, fluid, marrow, vessels, uptake.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from radiomics_npc.simulate.chances import Chances, Sides
 from radiomics_npc.simulate.tissue import Tissue
 
 __all__ = ["COMMON", "Variation", "draw_variation"]
-
-Sides = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -139,61 +138,91 @@ def draw_variation(rng: np.random.Generator, age: float | None = None) -> Variat
     """
     if age is None:
         age = float(rng.triangular(8, 45, 85))
+    chances = Chances(rng)
+    youth = float(np.clip((40 - age) / 25, 0, 1))
+    congestion, cycle = chances.spread(0.2), chances.spread(0.2, 0.6, 1.6)
+    lean = float(np.clip(rng.normal(), -2, 2))
+    # every part goes on in the same stream: another order would be other patients
+    return Variation(
+        turbinates=(congestion * cycle, congestion / cycle),
+        **_airways(chances, youth),
+        **_mucosal_findings(chances),
+        **_marrow_and_fat(chances, youth, lean),
+        **_vessels_and_metal(chances),
+        **_signal(chances),
+    )
 
-    def spread(sigma: float, low: float = 0.2, high: float = 5.0) -> float:
-        return float(np.clip(np.exp(sigma * rng.normal()), low, high))
 
-    def both(sigma: float, own: float) -> Sides:
-        """A factor that both sides share, and a smaller one of each."""
-        shared = spread(sigma)
-        return shared * spread(own), shared * spread(own)
-
-    def sometimes(chance: float, low: float, high: float) -> float:
-        return float(rng.uniform(low, high)) if rng.random() < chance else 0.0
-
-    def sometimes_both(chance: float, low: float, high: float) -> Sides:
-        return sometimes(chance, low, high), sometimes(chance, low, high)
+def _airways(chances: Chances, youth: float) -> dict[str, Any]:
+    """Size of the nasopharynx, of what narrows it, and of the sinuses."""
+    rng = chances.rng
 
     def recess() -> float:
         kind = rng.random()
         return float(rng.uniform(0.1, 0.25) if kind < 0.3 else rng.uniform(0.3, 1.2))
 
-    youth = float(np.clip((40 - age) / 25, 0, 1))
-    congestion, cycle = spread(0.2), spread(0.2, 0.6, 1.6)
-    lean = float(np.clip(rng.normal(), -2, 2))
-    return Variation(
-        airway=float(rng.uniform(0.3, 1.1)),
-        recess=(recess(), recess()),
-        adenoid_mm=float(min(rng.exponential(2.2) + youth * rng.uniform(0, 10) + sometimes(0.08, 2, 8), 15)),
-        adenoid_shift_mm=float(rng.normal(0, 2)),
-        wall_mm=float(min(rng.exponential(0.8), 3) - 0.6),
-        tonsils=both(0.2 + 0.1 * youth, 0.12),
-        turbinates=(congestion * cycle, congestion / cycle),
-        septum_mm=float(np.clip(rng.normal(0, 1.8), -4, 4)),
-        maxillary=both(0.10, 0.06),
-        sphenoid=both(0.25, 0.2),
-        swelling_mm=sometimes_both(0.35, 1, 9),
-        maxillary_fluid=sometimes_both(0.10, 0.1, 0.95),
-        sphenoid_fluid=sometimes_both(0.10, 0.3, 1.0),
-        ethmoid_swelling=sometimes(0.4, 0.05, 0.8),
-        mastoid_fluid=sometimes_both(0.22, 0.2, 1.0),
-        cyst_mm=sometimes(0.05, 2, 5),
-        secretion=sometimes(0.08, 0.1, 0.5),
-        red_marrow=float(np.clip(rng.beta(1.3, 2.2) + 0.5 * youth, 0, 0.98)),
-        gland_fat=float(rng.beta(1.2, 2.5)),
-        loose_fat=float(rng.uniform(0.08, 0.5)),
-        parapharyngeal_fat=spread(0.28) * float(np.exp(0.12 * lean)),
-        subcutaneous_fat=spread(0.2) * float(np.exp(0.25 * lean)),
-        carotid_mm=sometimes_both(0.15, 2, 9),
-        jugulars=both(0.1, 0.25),
-        plexus=both(0.5, 0.3) if rng.random() < 0.6 else (0.0, 0.0),
-        metal=int(rng.integers(1, 5)) if rng.random() < 0.15 else 0,
-        uptake=spread(0.07, 0.85, 1.2),
-        vein_uptake=spread(0.4),
-        flow=float(rng.uniform(0.5, 9)) if rng.random() < 0.3 else 1.0,
-        tumor_t2=spread(0.06, 0.85, 1.15),
-        tumor_uptake=spread(0.06, 0.85, 1.2),
-        mucosa_t2=spread(0.10, 0.92, 1.3),
-        fluid_t1=float(rng.uniform(0.25, 0.6)) if rng.random() < 0.3 else spread(0.2, 0.7, 1.5),
-        muscle_t2=spread(0.06, 0.85, 1.15),
-    )
+    def adenoid() -> float:
+        return float(
+            min(rng.exponential(2.2) + youth * rng.uniform(0, 10) + chances.sometimes(0.08, 2, 8), 15)
+        )
+
+    return {
+        "airway": float(rng.uniform(0.3, 1.1)),
+        "recess": (recess(), recess()),
+        "adenoid_mm": adenoid(),
+        "adenoid_shift_mm": float(rng.normal(0, 2)),
+        "wall_mm": float(min(rng.exponential(0.8), 3) - 0.6),
+        "tonsils": chances.both(0.2 + 0.1 * youth, 0.12),
+        "septum_mm": float(np.clip(rng.normal(0, 1.8), -4, 4)),
+        "maxillary": chances.both(0.10, 0.06),
+        "sphenoid": chances.both(0.25, 0.2),
+    }
+
+
+def _mucosal_findings(chances: Chances) -> dict[str, Any]:
+    """Swelling, fluid, a cyst, mucus: what is bright in T2 and no tumor."""
+    return {
+        "swelling_mm": chances.sometimes_both(0.35, 1, 9),
+        "maxillary_fluid": chances.sometimes_both(0.10, 0.1, 0.95),
+        "sphenoid_fluid": chances.sometimes_both(0.10, 0.3, 1.0),
+        "ethmoid_swelling": chances.sometimes(0.4, 0.05, 0.8),
+        "mastoid_fluid": chances.sometimes_both(0.22, 0.2, 1.0),
+        "cyst_mm": chances.sometimes(0.05, 2, 5),
+        "secretion": chances.sometimes(0.08, 0.1, 0.5),
+    }
+
+
+def _marrow_and_fat(chances: Chances, youth: float, lean: float) -> dict[str, Any]:
+    rng = chances.rng
+    return {
+        "red_marrow": float(np.clip(rng.beta(1.3, 2.2) + 0.5 * youth, 0, 0.98)),
+        "gland_fat": float(rng.beta(1.2, 2.5)),
+        "loose_fat": float(rng.uniform(0.08, 0.5)),
+        "parapharyngeal_fat": chances.spread(0.28) * float(np.exp(0.12 * lean)),
+        "subcutaneous_fat": chances.spread(0.2) * float(np.exp(0.25 * lean)),
+    }
+
+
+def _vessels_and_metal(chances: Chances) -> dict[str, Any]:
+    rng = chances.rng
+    return {
+        "carotid_mm": chances.sometimes_both(0.15, 2, 9),
+        "jugulars": chances.both(0.1, 0.25),
+        "plexus": chances.both(0.5, 0.3) if rng.random() < 0.6 else (0.0, 0.0),
+        "metal": int(rng.integers(1, 5)) if rng.random() < 0.15 else 0,
+    }
+
+
+def _signal(chances: Chances) -> dict[str, Any]:
+    """Factors on contrast medium, flow and relaxation."""
+    rng = chances.rng
+    return {
+        "uptake": chances.spread(0.07, 0.85, 1.2),
+        "vein_uptake": chances.spread(0.4),
+        "flow": float(rng.uniform(0.5, 9)) if rng.random() < 0.3 else 1.0,
+        "tumor_t2": chances.spread(0.06, 0.85, 1.15),
+        "tumor_uptake": chances.spread(0.06, 0.85, 1.2),
+        "mucosa_t2": chances.spread(0.10, 0.92, 1.3),
+        "fluid_t1": float(rng.uniform(0.25, 0.6)) if rng.random() < 0.3 else chances.spread(0.2, 0.7, 1.5),
+        "muscle_t2": chances.spread(0.06, 0.85, 1.15),
+    }
