@@ -7,19 +7,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # PyPI's torch for Linux brings gigabytes of CUDA libraries; the CPU build lies here.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench clean check-machine
+# Processes of the test suite; each computes with one thread.
+TEST_JOBS ?= 2
+
+.PHONY: demo test lint docs bench clean check-machine
 
 demo: $(VENV)/.installed
 	$(BIN)/radiomics-npc demo $(DEMO)
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest --durations=15
+	$(BIN)/pytest --durations=15 --numprocesses=$(TEST_JOBS) --dist=loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-test
+	$(PIP) install --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
