@@ -132,9 +132,7 @@ def stability(content: Content, drawn: Drawn) -> str:
         "(Koo and Li: 0.5, 0.75, 0.9)."
     )
     made = paragraph(words) + html_table(stability_counts(table))
-    if "stability" in drawn:
-        words = "Intraclass correlation of every feature by class; small ticks are single features."
-        if minimum is not None:
-            words += f" Features below {minimum:g} (dashed) are left out of the models."
-        made += picture("stability", drawn["stability"], words)
-    return made
+    words = "Intraclass correlation of every feature by class; small ticks are single features."
+    if minimum is not None:
+        words += f" Features below {minimum:g} (dashed) are left out of the models."
+    return made + picture("stability", drawn.get("stability"), words)

@@ -79,9 +79,8 @@ def contours(content: Content, drawn: Drawn) -> str:
             columns=["Conspicuous", "What to do", "Masks"],
         )  # fmt: skip
         made += html_table(counts) + folded("Conspicuous masks", _rows(flagged), opened=len(flagged) < 20)
-    if "contour_volumes" in drawn:
-        words = "Predicted volumes; crosses are conspicuous masks, lines are medians."
-        made += picture("contour_volumes", drawn["contour_volumes"], words)
+    words = "Predicted volumes; crosses are conspicuous masks, lines are medians."
+    made += picture("contour_volumes", drawn.get("contour_volumes"), words)
     agreement = part.get("agreement")
     if agreement is not None and len(agreement):
         made += _agreement(agreement, drawn)
@@ -117,10 +116,8 @@ def _agreement(agreement: pd.DataFrame, drawn: Drawn) -> str:
         "share of both surfaces that lies within the tolerance. Volume error: predicted minus drawn."
     )
     made += paragraph(words, soft=True)
-    if "contour_agreement" in drawn:
-        words = "Dice coefficient of every predicted mask with the one that was drawn, by its volume."
-        made += picture("contour_agreement", drawn["contour_agreement"], words)
-    return made
+    words = "Dice coefficient of every predicted mask with the one that was drawn, by its volume."
+    return made + picture("contour_agreement", drawn.get("contour_agreement"), words)
 
 
 def contour_effects(content: Content, drawn: Drawn) -> str:
@@ -173,9 +170,8 @@ def _risks(risk: pd.DataFrame, summary: pd.Series, drawn: Drawn) -> str:
         changed = 100 * summary["share_changing_group"]
         words += f", and {changed:.0f}% of the patients changed their risk group under some mask"
     made = "<h3>Risk under varied masks</h3>" + paragraph(f"{words}.")
-    if "contour_risk" in drawn:
-        words = "Risk of every patient; bars hold 90% of the risks under the varied masks."
-        made += picture("contour_risk", drawn["contour_risk"], words)
+    words = "Risk of every patient; bars hold 90% of the risks under the varied masks."
+    made += picture("contour_risk", drawn.get("contour_risk"), words)
     percent = 100 * table[["risk", "lower", "upper"]].to_numpy(float)
     ranges = [f"{at:.0f}% ({low:.0f} to {high:.0f})" for at, low, high in percent]
     shown = pd.DataFrame({"Patient": table["patient_id"], "Risk (90% range)": ranges})

@@ -71,9 +71,8 @@ def hazard_ratios(content: Content, drawn: Drawn) -> str:
         label = model_label(model)
         made += f"<h3>{html.escape(label)}</h3>"
         made += bullets(_worded(str(note)) for note in (content.get("notes") or {}).get(model, ()))
-        if f"hazard_ratios_{model}" in drawn:
-            words = f"Hazard ratios of the model {label}, fitted to all analyzed patients."
-            made += picture(f"hazard_ratios_{model}", drawn[f"hazard_ratios_{model}"], words)
+        words = f"Hazard ratios of the model {label}, fitted to all analyzed patients."
+        made += picture(f"hazard_ratios_{model}", drawn.get(f"hazard_ratios_{model}"), words)
         made += f"<details><summary>Table</summary>{html_table(ratio_table(table))}</details>"
     return made
 
@@ -86,12 +85,11 @@ def proportional_hazards(content: Content, drawn: Drawn) -> str:
         label = model_label(model)
         made += f"<h3>{html.escape(label)}</h3>" + html_table(hazards_table(table))
         name = f"effects_over_time_{model}"
-        if name in drawn:
-            words = (
-                f"Effects of the model {label} over follow-up (scaled Schoenfeld residuals, smoothed), with "
-                "95% bands: flat where hazards are proportional."
-            )
-            made += picture(name, drawn[name], words)
+        words = (
+            f"Effects of the model {label} over follow-up (scaled Schoenfeld residuals, smoothed), with "
+            "95% bands: flat where hazards are proportional."
+        )
+        made += picture(name, drawn.get(name), words)
     return made
 
 
@@ -110,12 +108,11 @@ def selection(content: Content, drawn: Drawn) -> str:
     made = ""
     for model, table in content["selection"].items():
         label, name = model_label(model), f"selection_{model}"
-        if name in drawn:
-            words = (
-                f"Features of the model {label} by how many training folds chose them: what is chosen in few "
-                "is not to be called a finding."
-            )
-            made += picture(name, drawn[name], words)
+        words = (
+            f"Features of the model {label} by how many training folds chose them: what is chosen in few "
+            "is not to be called a finding."
+        )
+        made += picture(name, drawn.get(name), words)
         shown = pd.DataFrame({
             "Feature": table["feature"].map(column_label),
             "Training folds": [f"{100 * value:.0f}%" for value in table["frequency"]],

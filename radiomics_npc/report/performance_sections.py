@@ -62,10 +62,8 @@ def accuracy(content: Content, drawn: Drawn) -> str:
         "how much smaller than that of the Kaplan-Meier estimate for everybody; below 0% is worse than that."
     )
     made += paragraph(words, soft=True)
-    if "auc" in drawn:
-        words = "Time-dependent AUC of every model with 95% confidence intervals."
-        made += picture("auc", drawn["auc"], words)
-    return made
+    words = "Time-dependent AUC of every model with 95% confidence intervals."
+    return made + picture("auc", drawn.get("auc"), words)
 
 
 def risk_groups(content: Content, drawn: Drawn) -> str:

@@ -102,8 +102,16 @@ def markdown_html(text: str) -> str:
     return "".join(made)
 
 
-def picture(name: str, figure: Figure | bytes | str, description: str) -> str:
-    """A figure as inline SVG, or as PNG if it is one or shows images; its description is the caption."""
+def picture(name: str, figure: Figure | bytes | str | None, description: str) -> str:
+    """A figure as inline SVG, or as PNG if it is one or shows images; its description is the caption.
+
+    Examples
+    --------
+    >>> picture("auc", None, "What could not be drawn is left out.")
+    ''
+    """
+    if figure is None:
+        return ""
     width = ""
     if isinstance(figure, str):
         drawn = figure
