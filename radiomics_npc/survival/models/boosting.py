@@ -251,7 +251,7 @@ class BoostedModel(TreeModel):
         return survival_at(self.baseline_, risk, times, last=self.follow_up_months_)
 
     def contributions(self, X: pd.DataFrame) -> tuple[Floats, float]:
-        """SHAP values of the risk by column of the trees, shape (n, len(columns_)), and the base.
+        """SHAP values of the risk by column of the trees, shape (n, number of columns), and the base.
 
         See :func:`radiomics_npc.survival.models.shap_values.shap_values`.
         """
