@@ -175,13 +175,12 @@ def _write_image(path: Path, volume: Volume) -> None:
 def _record(
     made: Prediction, sequence: Sequence, key: str, settings: SegmentationSettings, segmenter: Segmenter
 ) -> dict[str, Any]:
-    members = segmenter.description.get("members", [])
     return {
         "format": 1,
         "key": key,
         "warning": "Predicted by a model. Review the contour before you rely on it.",
         "trained_on_simulated_heads_only": segmenter.simulated,
-        "model": {"identity": segmenter.identity, "members": [m.get("sha256") for m in members]},
+        "model": {"identity": segmenter.identity, "members": segmenter.weights},
         "sequences": list(made.grids),
         "settings": {"flips": settings.flips, "uncertainty": settings.uncertainty},
         "volume_cm3": made.summary["volume_cm3"][sequence],

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save
 
 from radiomics_npc.errors import ModelFileError
 from radiomics_npc.imaging.volume import Mask, Volume
@@ -114,7 +115,8 @@ class Segmenter:
     members : sequence of Module
         ``forward(images (b, s, k, h, w), present (b, s)) -> logits (b, 2, h, w)``: primary tumor, nodes.
     description : mapping
-        Content of ``model.json``: at least ``grid``, ``members`` (with ``sha256``) and ``simulated``.
+        Content of ``model.json``: at least ``simulated``; ``grid`` by default that of training. Networks
+        whose ``sha256`` it does not give under ``members`` are told apart by the weights in memory.
     device : torch device
     batch : int, optional
         Slabs at once. Halved for good when memory runs out.
@@ -122,7 +124,7 @@ class Segmenter:
     Raises
     ------
     ModelFileError
-        The grid of the description is of another version.
+        The grid of the description is of another version, or it does not say what the training was on.
     """
 
     def __init__(
@@ -133,6 +135,11 @@ class Segmenter:
         batch: int | None = None,
     ) -> None:
         self.description = dict(description)
+        if "simulated" not in self.description:  # every mask says so
+            raise ModelFileError(
+                "the model does not say whether it was trained on simulated heads only",
+                "Give simulated: true or false in its description.",
+            )
         try:
             self.grid = NetworkGrid(**self.description.get("grid", {}))
         except TypeError as error:
@@ -149,13 +156,19 @@ class Segmenter:
     @property
     def simulated(self) -> bool:
         """Whether the networks were trained on simulated heads only."""
-        return bool(self.description.get("simulated", False))
+        return bool(self.description["simulated"])
+
+    @property
+    def weights(self) -> list[str]:
+        """SHA-256 of the weights of every network: of its file, or of those in memory."""
+        networks = self.inference.members
+        stated = [member.get("sha256") for member in self.description.get("members", [])]
+        return stated if len(stated) == len(networks) and all(stated) else [_digest(n) for n in networks]
 
     @property
     def identity(self) -> str:
         """Hash of all that makes the predictions: weights, architecture, grid."""
-        weights = [member.get("sha256") for member in self.description.get("members", [])]
-        return content_key(weights, self.description.get("architecture"), self.description.get("grid"))
+        return content_key(self.weights, self.description.get("architecture"), self.description.get("grid"))
 
     def predict(
         self, images: Mapping[Sequence, Volume], *, flips: bool = True, samples: int = 0
@@ -259,6 +272,11 @@ def load_segmenter(folder: Path | str | None = None, device: str = "auto") -> Se
     chosen = choose_device(device)
     members, description = read_members(BUNDLED if folder is None else Path(folder), chosen)
     return Segmenter(members, description, chosen)
+
+
+def _digest(network: torch.nn.Module) -> str:
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return hashlib.sha256(save(state)).hexdigest()
 
 
 def _seed_of(probability: Floats) -> int:

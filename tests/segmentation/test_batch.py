@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.layouts import find_published
+from radiomics_npc.errors import ModelFileError
 from radiomics_npc.imaging.grid import grid_difference
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
 from radiomics_npc.segmentation.batch import predict_masks
@@ -207,6 +208,25 @@ def test_record_says_where_a_mask_comes_from(cohort, tmp_path, counting):
     assert record["settings"] == {"flips": True, "uncertainty": 0}
     assert str(tmp_path) not in text
     assert record["volume_cm3"] > 5
+
+
+def test_networks_in_memory_are_told_apart(cohort, tmp_path):
+    """Nothing in their descriptions differs: the masks of one must not pass for those of the other."""
+    one = Cohort(cohort.cases[:1], sequences=("t2",))
+    about = {"grid": {"window": 96}, "simulated": True}
+    first, same, other = (Segmenter([Bright(gain, 4.5)], about) for gain in (2.0, 2.0, 0.5))
+    assert first.identity == same.identity != other.identity
+    predict(one, tmp_path / "masks", first)
+    assert predict(one, tmp_path / "masks", same).reused == 1
+    assert predict(one, tmp_path / "masks", other).reused == 0
+    record = json.loads((tmp_path / "masks" / "1" / "ROI-T2.json").read_text())
+    assert record["model"] == {"identity": other.identity, "members": other.weights}
+    assert len(other.weights[0]) == 64
+
+
+def test_a_model_says_what_it_was_trained_on():
+    with pytest.raises(ModelFileError, match="does not say whether it was trained on simulated heads only"):
+        Segmenter([Bright()], {"grid": {"window": 96}, "members": [{"sha256": "a"}]})
 
 
 def test_probabilities_on_request(cohort, tmp_path, counting):
