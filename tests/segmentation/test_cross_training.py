@@ -25,6 +25,8 @@ from radiomics_npc.segmentation.training_data import CaseArrays
 from radiomics_npc.segmentation.training_settings import read_segmenter_settings
 from radiomics_npc.segmentation.weight_files import read_members
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE, SLICES = 24, 6
 GRID = NetworkGrid(window=SIZE)
 TINY = TrainingSettings(
@@ -63,14 +65,6 @@ class Balls:
         images = take_slabs(case.images, slab_indices(SLICES, 5.0, self.grid)[middles])
         target = case.target[:, middles].transpose(0, 1).float()
         return Slabs(images, case.present.expand(slabs, 3), target, case.known.expand(slabs, 2))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def quiet(_):

@@ -10,6 +10,8 @@ from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.segmentation.training_data import CaseArrays
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE, SLICES = 32, 5
 
 
@@ -35,14 +37,6 @@ SETTINGS = TrainingSettings(
     steps=3, batch=1, learning_rate=1e-4, optimizer="adam", schedule="constant", warmup=0, ema=0.0,
     loss="dice", precision="fp32", weight_decay=0.0,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def quiet(_):

@@ -14,15 +14,9 @@ from radiomics_npc.segmentation.overlap import count_overlap
 from radiomics_npc.segmentation.prediction import Segmenter
 from tests.segmentation.phantoms import NODE, TUMOR, Bright, Geometry, head, segmenter, truth
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FINER = Geometry((200, 180, 40), (0.9, 1.0, 3.0))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def dice(mask, image):

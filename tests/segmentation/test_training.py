@@ -19,6 +19,8 @@ from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs
 from radiomics_npc.segmentation.training import train, trained_network
 from radiomics_npc.segmentation.training_run import CHECKPOINT
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @dataclass
 class Spheres:
@@ -52,14 +54,6 @@ TINY = TrainingSettings(
     architecture={"name": "slab_unet", "widths": [8, 8], "edge": 4},
     steps=8, batch=2, learning_rate=1e-2, warmup=2, ema=0.9, log_steps=2, precision="fp32",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def quiet(_):
