@@ -34,7 +34,7 @@ __all__ = ["MARGIN_PIXELS", "WrittenCases", "write_cases"]
 #: Pixels around the window, so that it can be turned, moved and enlarged in training.
 MARGIN_PIXELS: Final = 32
 #: Raised whenever the same files would give other arrays than before.
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 #: Images are scaled so that this percentile becomes 1000: half precision keeps three digits, up to 65504.
 _BRIGHT_PERCENT: Final = 99.5
 _BRIGHT: Final = 1000.0
@@ -109,8 +109,9 @@ def write_cases(
     Notes
     -----
     Contours of one patient differ a little between sequences, and the network draws one: a voxel is tumor
-    where at least half of the contours, brought onto the slices of the reference sequence, say so. A mask
-    on another grid than its image is resampled by its own geometry where ``cohort.on_mismatch`` allows it.
+    where at least half of the contours, brought onto the slices of the reference sequence, say so; beyond
+    the slices of its own sequence a contour says nothing. A mask on another grid than its image is resampled
+    by its own geometry where ``cohort.on_mismatch`` allows it.
 
     Examples
     --------
@@ -222,8 +223,9 @@ def _arrays(
             for name in SEQUENCES
         ]
     )
-    share = np.mean([_drawn(files[n], volumes[n], frame, on_mismatch) for n in drawn], axis=0)
-    tumor = share >= 0.5
+    says = np.stack([_drawn(files[n], volumes[n], frame, on_mismatch) for n in drawn])
+    asked = np.isfinite(says).sum(axis=0)
+    tumor = (asked > 0) & (np.nansum(says, axis=0) >= asked / 2)
     if not tumor.any():
         raise MaskError(
             "nothing of the masks lies within the window of the network",
@@ -236,12 +238,13 @@ def _arrays(
     return images, target, {"present": present, "known": [1, 0], "spacing_mm": [z, y, x]}
 
 
-def _drawn(files: ImageFiles, image: Volume, frame: Frame, on_mismatch: str) -> NDArray[np.bool_]:
-    """Which voxels of the frame a contour covers by more than half."""
+def _drawn(files: ImageFiles, image: Volume, frame: Frame, on_mismatch: str) -> NDArray[np.float32]:
+    """1 for voxels of the frame that a contour covers by more than half, else 0; NaN beyond its image."""
     assert files.mask is not None
     mask: Mask = place_mask(read_mask(files.mask, files.label), image, on_mismatch)
     share = Volume(mask.array.astype(np.float32), mask.spacing_mm, mask.origin_mm, mask.direction)
-    return resample(share, frame) > 0.5
+    covered = resample(share, frame, outside=np.nan)
+    return np.where(np.isnan(covered), covered, covered > 0.5)
 
 
 def _scaled(image: NDArray[np.float32]) -> NDArray[np.float16]:

@@ -177,18 +177,19 @@ def _middle(voxels: NDArray[np.int64]) -> float:
     return float(np.median(voxels @ np.arange(voxels.shape[1]) / voxels.sum(axis=1)))
 
 
-def resample(volume: Volume, frame: Frame) -> Floats:
+def resample(volume: Volume, frame: Frame, outside: float | None = None) -> Floats:
     """An image on a frame: averaged to the size of its voxels, then linear.
 
     Parameters
     ----------
     volume : Volume
     frame : Frame
+    outside : float, optional
+        Where the frame leaves the image; by default its lowest intensity.
 
     Returns
     -------
     array of float32, shape of the frame
-        The lowest intensity of the image where the frame leaves it.
     """
     array = volume.array
     image = volume.to_sitk()
@@ -197,7 +198,7 @@ def resample(volume: Volume, frame: Frame) -> Floats:
     shrink = _shrink(volume, frame)
     if max(shrink) > 1:
         image = sitk.BinShrink(image, shrink)
-    return _resampled(image, frame, float(array.min()))
+    return _resampled(image, frame, float(array.min()) if outside is None else outside)
 
 
 def _shrink(volume: Volume, frame: Frame) -> list[int]:

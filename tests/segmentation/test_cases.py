@@ -223,3 +223,19 @@ def test_an_image_that_is_not_finite_is_listed(tmp_path):
     }
     found = make(Cohort((Case("a", images),)), tmp_path / "out")
     assert found.failures["message"].tolist() == ["image t1 holds intensities that are not finite"]
+
+
+def test_a_contour_counts_where_its_sequence_has_slices(tmp_path):
+    """T1 and CE-T1 end below the tumor's middle; above it T2 alone was taken, and its contour alone says."""
+    low = Geometry((64, 64, 6), (3.0, 3.0, 8.0), middle=(0.0, 0.0, -24.0))
+    images = {}
+    for name, geometry in (("t1", low), ("t2", SMALL), ("ce_t1", low)):
+        image = head(geometry, spheres=((SPHERE[0], 24.0),))
+        images[name] = ImageFiles(
+            write(image, tmp_path / f"{name}.nii.gz"), write(truth(image), tmp_path / f"{name}-m.nii.gz")
+        )
+    make(Cohort((Case("a", images),)), tmp_path / "three")
+    make(Cohort((Case("a", {"t2": images["t2"]}),)), tmp_path / "one")
+    three, one = (np.load(tmp_path / n / "target-0.npy")[0] for n in ("three", "one"))
+    assert one[6].any()  # no slice of T1 lies here
+    np.testing.assert_array_equal(three[6:], one[6:])
