@@ -150,16 +150,17 @@ def write_cases(
 
 
 def _without_copies(results: list[_Result]) -> list[_Result]:
-    """A patient of the same files as an earlier one fails: in two folds he would be trained and tested on."""
-    kept, keys = [], set()
+    """A patient with an image of an earlier one fails: in two folds he would be trained and tested on."""
+    kept: list[_Result] = []
+    images: set[str] = set()
     for result in results:
-        if result.about is not None and result.about["key"] in keys:
+        if result.about is not None and images & set(result.about["images"]):
             copied = MaskError(
-                "images and masks are those of another patient", "Check the paths of both in the manifest."
+                "an image is that of another patient", "Check the paths of both in the manifest."
             )
             result = _Result(result.patient_id, failure=_failure(result.patient_id, copied))
         elif result.about is not None:
-            keys.add(result.about["key"])
+            images |= set(result.about["images"])
         kept.append(result)
     return kept
 
@@ -180,7 +181,7 @@ def _take_apart(out: Path) -> None:
 def _write_part(case: Case, parts: Path, grid: NetworkGrid, on_mismatch: str) -> _Result:
     """Arrays of one patient, in a worker; its errors become its result."""
     try:
-        key = _key(case, grid, on_mismatch)
+        key, image_digests = _key(case, grid, on_mismatch)
         files = {kind: parts / f"{kind}-{key}.npy" for kind in _KINDS}
         about_file = parts / f"{key}.json"
         if about_file.exists() and all(file.exists() for file in files.values()):
@@ -189,14 +190,15 @@ def _write_part(case: Case, parts: Path, grid: NetworkGrid, on_mismatch: str) ->
         for array, file in ((images, files["images"]), (target, files["target"])):
             with write_atomic(file) as temporary:
                 np.save(temporary, array, allow_pickle=False)
-        about = {"key": key, **about}
+        about = {"key": key, "images": image_digests, **about}
         write_json(about_file, about)
         return _Result(case.patient_id, about)
     except Exception as error:  # noqa: BLE001 - a fault of one patient must not stop the others
         return _Result(case.patient_id, failure=_failure(case.patient_id, error))
 
 
-def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> str:
+def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> tuple[str, list[str]]:
+    """All that the arrays depend on, and a digest of every image."""
     contents = {
         name: [
             [file_digest(file) for file in stored_files(path)] if path is not None and path.exists() else None
@@ -205,7 +207,8 @@ def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> str:
         for name, files in case.images.items()
     }
     labels = {name: files.label for name, files in case.images.items()}
-    return content_key(_SCHEMA, contents, labels, grid.pixel_mm, grid.window, MARGIN_PIXELS, on_mismatch)
+    key = content_key(_SCHEMA, contents, labels, grid.pixel_mm, grid.window, MARGIN_PIXELS, on_mismatch)
+    return key, [content_key(image) for image, _ in contents.values()]
 
 
 def _arrays(

@@ -239,3 +239,17 @@ def test_a_contour_counts_where_its_sequence_has_slices(tmp_path):
     three, one = (np.load(tmp_path / n / "target-0.npy")[0] for n in ("three", "one"))
     assert one[6].any()  # no slice of T1 lies here
     np.testing.assert_array_equal(three[6:], one[6:])
+
+
+def test_a_copy_with_another_contour_is_listed(cohort, tmp_path):
+    """A second rater's row: the images would be trained on in one fold and tested on in another."""
+    first = cohort.cases[0]
+    image = first.images["t2"].image
+    mask = write(truth(head(SMALL, spheres=(((0.0, 0, 0), 20.0),))), tmp_path / "second-rater.nii.gz")
+    for copied in (
+        Case("patient-9", {**first.images, "t2": ImageFiles(image, mask)}),
+        Case("patient-9", {"t2": ImageFiles(image, mask)}),
+    ):
+        found = make(Cohort((first, copied, cohort.cases[4])), tmp_path / "out")
+        assert found.patient_ids == ["patient-1", "patient-5"]
+        assert found.failures["patient_id"].tolist() == ["patient-9"]
