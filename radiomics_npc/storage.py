@@ -3,6 +3,9 @@
 Done work is found again by what it was made from (file contents, settings,
 versions), never by a row number or a date, so a run can be killed at any
 moment and started again.
+
+Machines lent for training often have torch and numpy alone: pandas is imported
+by what needs it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "TEMPORARY",
@@ -26,6 +30,7 @@ __all__ = [
     "frame_digest",
     "read_table",
     "write_atomic",
+    "write_bytes",
     "write_json",
     "write_table",
     "write_text",
@@ -76,10 +81,15 @@ def write_atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, all of it or nothing."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content``, all of it or nothing."""
     with write_atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, all of it or nothing; the same bytes on every system."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -98,6 +108,8 @@ def write_table(path: Path, table: pd.DataFrame, *, index: bool = False) -> None
 
 def read_table(path: Path, **options: Any) -> pd.DataFrame:
     """Read what :func:`write_table` wrote; patient identifiers stay text."""
+    import pandas as pd
+
     if path.suffix == ".parquet":
         return pd.read_parquet(path, **options)
     return pd.read_csv(
@@ -134,10 +146,13 @@ def frame_digest(table: pd.DataFrame) -> str:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> a = pd.DataFrame({"x": [1.0, 2.0]})
     >>> frame_digest(a) == frame_digest(a.copy()), frame_digest(a) == frame_digest(a[::-1])
     (True, False)
     """
+    import pandas as pd
+
     types = [
         (str(c), str(t), list(t.categories), t.ordered)  # no two orders of levels are the same factor
         if isinstance(t, pd.CategoricalDtype)

@@ -15,12 +15,13 @@ from torch import nn
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.case_scores import LABELS, Clean, predict_case, score_case
 from radiomics_npc.segmentation.hyperparameters import TrainingSettings
-from radiomics_npc.segmentation.run_files import read_checkpoint, write_json, write_rows
+from radiomics_npc.segmentation.run_files import read_checkpoint, write_rows
 from radiomics_npc.segmentation.slabs import NetworkGrid, SlabSource
 from radiomics_npc.segmentation.training import Report, train, trained_network, versions
 from radiomics_npc.segmentation.training_data import CaseArrays
 from radiomics_npc.segmentation.training_run import CHECKPOINT
 from radiomics_npc.segmentation.weight_files import write_members
+from radiomics_npc.storage import write_json
 
 __all__ = [
     "WholeCases",

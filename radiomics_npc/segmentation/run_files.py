@@ -1,8 +1,4 @@
-"""Files of a training run: whole or not there, and never a pickle.
-
-Machines lent for training often have torch and numpy alone. What writes here
-therefore needs neither pandas nor the rest of the package.
-"""
+"""Files of a training run: whole or not there, and never a pickle."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,45 +16,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from radiomics_npc.errors import ModelFileError
+from radiomics_npc.storage import write_bytes, write_text
 
-__all__ = [
-    "Checkpoint",
-    "digest",
-    "read_checkpoint",
-    "replace_bytes",
-    "write_checkpoint",
-    "write_json",
-    "write_rows",
-]
-
-
-def replace_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to disk, and move it there.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a" / "b.txt"
-    >>> replace_bytes(target, b"whole")
-    >>> target.read_bytes(), len(list(target.parent.iterdir()))
-    (b'whole', 1)
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write readable JSON; NaN is refused."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_bytes(path, text.encode())
+__all__ = ["Checkpoint", "digest", "read_checkpoint", "write_checkpoint", "write_rows"]
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -71,7 +30,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
         for row in rows
     )
-    replace_bytes(path, stream.getvalue().encode())
+    write_text(path, stream.getvalue())
 
 
 def digest(parts: bytes | Iterable[str]) -> str:
@@ -109,7 +68,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in checkpoint.tensors.items()}
     state = json.dumps(checkpoint.state, sort_keys=True, allow_nan=False)
-    replace_bytes(path, save(tensors, metadata={"state": state}))
+    write_bytes(path, save(tensors, metadata={"state": state}))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

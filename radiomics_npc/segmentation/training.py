@@ -27,9 +27,10 @@ from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.curves import Curves
 from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.networks import build_network, parameter_count
-from radiomics_npc.segmentation.run_files import read_checkpoint, write_json
+from radiomics_npc.segmentation.run_files import read_checkpoint
 from radiomics_npc.segmentation.slabs import SlabSource
 from radiomics_npc.segmentation.training_run import CHECKPOINT, TrainingRun
+from radiomics_npc.storage import write_json
 
 __all__ = ["Report", "train", "trained_network", "versions"]
 

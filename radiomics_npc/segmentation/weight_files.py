@@ -18,7 +18,8 @@ from torch import nn
 
 from radiomics_npc.errors import ConfigError, ModelFileError
 from radiomics_npc.segmentation.networks import build_network
-from radiomics_npc.segmentation.run_files import digest, replace_bytes, write_json
+from radiomics_npc.segmentation.run_files import digest
+from radiomics_npc.storage import write_bytes, write_json
 
 __all__ = ["BUNDLED", "DESCRIPTION", "read_members", "write_members"]
 
@@ -73,7 +74,7 @@ def write_members(folder: Path, networks: Sequence[nn.Module], description: Mapp
         name = f"member-{number}.safetensors"
         state = network.state_dict().items()
         content = save({key: value.detach().cpu().half().contiguous() for key, value in state})
-        replace_bytes(folder / name, content)
+        write_bytes(folder / name, content)
         members.append({"file": name, "sha256": digest(content), "seed": seed})
     fixed = {"format": _FORMAT, "architecture": architectures[0]}
     write_json(folder / DESCRIPTION, {**fixed, **about, "members": members})

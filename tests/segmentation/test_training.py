@@ -2,6 +2,8 @@ import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -329,3 +331,13 @@ def test_the_share_of_easy_patients_falls_to_what_stays(tmp_path):
 
     train(replace(TINY, steps=6, easy_steps=4, easy_share=0.3), Asked(), tmp_path, report=quiet)
     assert asked == [1.0, 0.75, 0.5, 0.3, 0.3, 0.3]
+
+
+def test_training_needs_torch_and_numpy_alone():
+    code = (
+        "import sys; from radiomics_npc.segmentation import cross_training, experiment; "
+        "bad = {'pandas', 'pydantic', 'SimpleITK', 'yaml', 'sklearn'} & set(sys.modules); "
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
