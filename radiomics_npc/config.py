@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,12 +17,13 @@ from pydantic import BaseModel, ValidationError
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.settings import StudySettings
 
-__all__ = ["config_path", "portable_settings", "preset_path", "read_settings"]
+__all__ = ["config_path", "portable_settings", "preset_path", "read_settings", "read_yaml", "validated"]
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
+def _fields_at(model: Any, location: tuple[Any, ...]) -> list[str]:
     """Names of the settings that exist where an unknown key was found."""
-    model: Any = StudySettings
     for part in location[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
@@ -32,12 +33,64 @@ def _fields_at(location: tuple[Any, ...]) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
-def _explain(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "study"
+def _explain(fault: Any, kind: type[BaseModel]) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields_at(fault["loc"]), 1, 0.5)
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields_at(kind, fault["loc"]), 1, 0.5)
         return f"unknown key {place}" + (f" (did you mean {near[0]}?)" if near else "")
-    return f"{place}: {fault['msg'].removeprefix('Value error, ')}"
+    where = f"{place}: " if place else ""
+    return where + str(fault["msg"].removeprefix("Value error, "))
+
+
+def read_yaml(path: Path, kind: str) -> Any:
+    """Content of a settings file.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        What it is called if it is not there.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent or is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{kind} {path.name} does not exist", "Check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path.name} is not valid YAML{where}", "Check indentation and colons.") from error
+
+
+def validated(kind: type[Settings], content: Any, name: str, example: str) -> Settings:
+    """Settings of a kind from the content of a file.
+
+    Parameters
+    ----------
+    kind : type
+        A pydantic model that forbids unknown keys.
+    content : object
+    name : str
+        Of the file.
+    example : str
+        The file that explains every key.
+
+    Raises
+    ------
+    ConfigError
+        An unknown key, or a wrong value. All faults are listed, not only the first.
+    """
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name} holds no settings", f"Start from {example}.")
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_explain(fault, kind) for fault in error.errors())
+        raise ConfigError(f"{name}: {faults}", f"Every key is explained in {example}.") from None
 
 
 def _resolve(settings: Any, base: Path) -> Any:
@@ -88,22 +141,8 @@ def read_settings(source: Path | str | dict[str, Any], *, base: Path | None = No
         path = Path(source)
         name = path.name
         base = base or path.parent.absolute()
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise ConfigError(f"study file {name} does not exist", "Check the path.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" at line {where.line + 1}" if where else ""
-            raise ConfigError(f"{name} is not valid YAML{line}", "Check indentation and colons.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{name} holds no settings", "Start from configs/study.yaml.")
-    try:
-        settings = StudySettings.model_validate(content)
-    except ValidationError as error:
-        faults = "; ".join(_explain(fault) for fault in error.errors())
-        raise ConfigError(f"{name}: {faults}", "Every key is explained in configs/study.yaml.") from None
-    resolved: StudySettings = _resolve(settings, base)
+        content = read_yaml(path, "study file")
+    resolved: StudySettings = _resolve(validated(StudySettings, content, name, "configs/study.yaml"), base)
     return resolved
 
 

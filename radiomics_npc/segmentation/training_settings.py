@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from radiomics_npc.config import config_path
+from radiomics_npc.config import config_path, read_yaml, validated
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.segmentation.hyperparameters import TrainingSettings
 from radiomics_npc.segmentation.networks import build_network
@@ -152,21 +150,8 @@ def read_segmenter_settings(config: Path | str) -> SegmenterSettings:
     path = Path(config)
     if not path.suffix:
         path = config_path(f"segmentation/{path.name}.yaml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"training file {path.name} does not exist", "Check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} is not valid YAML", "Check indentation and colons.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path.name} holds no settings", "Start from configs/segmentation/cohort.yaml.")
-    try:
-        settings = SegmenterSettings.model_validate(content)
-    except ValidationError as error:
-        faults = "; ".join(_explain(fault) for fault in error.errors())
-        raise ConfigError(
-            f"{path.name}: {faults}", "Every key is explained in configs/segmentation/cohort.yaml."
-        ) from None
+    content = read_yaml(path, "training file")
+    settings = validated(SegmenterSettings, content, path.name, "configs/segmentation/cohort.yaml")
     _check(settings)
     return _anchored(settings, path.parent.absolute())
 
@@ -195,22 +180,3 @@ def _anchored(settings: SegmenterSettings, base: Path) -> SegmenterSettings:
     if isinstance(settings.fine_tune, Path):
         changes["fine_tune"] = base / settings.fine_tune
     return settings.model_copy(update=changes)
-
-
-def _explain(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "file"
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _fields_at(fault["loc"]), 1, 0.5)
-        return f"unknown key {place}" + (f" (did you mean {near[0]}?)" if near else "")
-    return f"{place}: {fault['msg'].removeprefix('Value error, ')}"
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    model: Any = SegmenterSettings
-    for part in location[:-1]:
-        annotation = model.model_fields[part].annotation
-        kinds = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(
-            (k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), SegmenterSettings
-        )
-    return list(model.model_fields)
