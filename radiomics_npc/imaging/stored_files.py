@@ -7,6 +7,10 @@ from pathlib import Path
 
 __all__ = ["stored_files"]
 
+#: ITK reads a header by what stands in it: any of these may name another file.
+_HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
+_NAMED = re.compile(rb"(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", re.IGNORECASE)
+
 
 def stored_files(image: Path) -> list[Path]:
     """All files, or folders of files, that the voxels of an image or mask come from.
@@ -26,11 +30,20 @@ def stored_files(image: Path) -> list[Path]:
     >>> [p.name for p in stored_files(Path("001/T1.nii.gz"))]
     ['T1.nii.gz']
     """
-    if image.suffix.lower() not in (".nhdr", ".mhd"):
+    name = _data_file(image) if image.suffix.lower() in _HEADERS and not image.is_dir() else None
+    if name is None or name == "LOCAL":
         return [image]
-    text = image.read_bytes().decode("latin-1")
-    named = re.search(r"^(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text, re.MULTILINE | re.IGNORECASE)
-    name = named[1].encode("latin-1").decode("utf-8", "replace") if named else ""
     data = image.parent / name
     # a list or a pattern of files: any file of the folder may be one of them
     return [image, data if data.is_file() else image.parent]
+
+
+def _data_file(image: Path) -> str | None:
+    """What the header calls its data file; None where the voxels follow."""
+    with image.open("rb") as stream:
+        for line in stream:
+            if not line.strip():
+                break  # the end of a NRRD header
+            if named := _NAMED.match(line):
+                return named[1].decode("utf-8", "replace")
+    return None
