@@ -1,159 +1,142 @@
-"""The methods section of a paper, written from what ran, and the honest limits of the study."""
+"""The methods section of a paper, written from what ran."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from radiomics_npc.nomogram.labels import sequence_label
-from radiomics_npc.report.contour_sections import model_words
-from radiomics_npc.report.modelling_methods import model_text, validation_text
-from radiomics_npc.report.writing import Citations, in_text, listed, part_of, plural
+import pandas as pd
 
-__all__ = ["methods_text"]
+from radiomics_npc.report.feature_methods import contour_text, feature_text
+from radiomics_npc.report.modelling_methods import model_text
+from radiomics_npc.report.outcome_words import outcome_of
+from radiomics_npc.report.references import Citations, bibtex
+from radiomics_npc.report.validation_methods import validation_text
+from radiomics_npc.report.writing import in_text, listed, part_of, plural, variable
 
-_PRESETS = {
-    "iso1mm": "images were resampled to cubes of 1 mm (cubic B-spline; masks by nearest neighbor) and "
-    "filters "
-    "worked in three dimensions",
-    "inplane2d": "slices were kept as acquired, resampled to 0.5 mm within the slice, and texture was "
-    "computed "
-    "slice by slice",
-    "native": "features were computed on the grid of the acquisition",
-}
-_NORMALIZE = {
-    "body": "Intensities were z-scored over the body, without the air around it.",
-    "image": "Intensities were z-scored over the whole image.",
-    "none": "Intensities were not normalized.",
-}
+__all__ = ["methods_text", "methods_with_references"]
+
+Content = Mapping[str, Any]
 
 
-def _patients(content: Mapping[str, Any], cite: Citations) -> list[str]:
-    flow, outcome = part_of(content, "flow"), part_of(content, "settings", "cohort", "outcome")
+def _patients(content: Content, cite: Citations) -> list[str]:
+    flow = part_of(content, "flow")
     if not flow:
         return []
     who = "simulated patients (they never lived)" if content.get("simulated") else "patients"
     text = f"Of {flow['read']} {who} read, {flow['analyzed']} were analyzed."
     excluded = flow.get("excluded")
     if excluded is not None and len(excluded):
-        why = (f"{row.reason} ({row.patients})" for row in excluded.itertuples())
+        why = (f"{_reason(str(row.reason))} ({row.patients})" for row in excluded.itertuples())
         text += f" Reasons for exclusion: {listed(why)}."
-    name = outcome.get("name") or part_of(content, "outcome").get("name") or "progression-free survival"
-    text += f" The endpoint was {name}"
-    if outcome.get("start"):
-        text += (
-            f", counted from {outcome['start']} to the first of {listed(map(str, outcome['progression']))}, "
-            f"and censored at {outcome['last_seen']}"
-        )
-    if outcome.get("censor_at_months"):
-        text += f"; follow-up was censored at {outcome['censor_at_months']:g} months"
-    rule = {
-        "exclude": " Patients with a follow-up of 0 months were left out.",
-        "move": f" A follow-up of 0 months was read as {outcome.get('time_zero_months', 0.5):g} months.",
-    }
-    text += "." + rule.get(outcome.get("time_zero", "keep"), "")
+    parts = [text, _checked(content), *_endpoint(content), *_follow_up(content, cite), _missing(content)]
     if endpoints := part_of(content, "endpoints"):
-        text += (
-            f" Further endpoints were {listed(endpoints)}; their cumulative incidence is that of Aalen and "
+        parts.append(
+            f"Further endpoints were {listed(endpoints)}; their cumulative incidence is that of Aalen and "
             f"Johansen {cite('aalen')}, in which other causes compete."
         )
-    return ["## Patients and endpoint", text]
+    return ["## Patients and endpoint", " ".join(filter(None, parts))]
 
 
-def _contours(content: Mapping[str, Any], cite: Citations) -> list[str]:
-    part = part_of(content, "contours")
-    if not part:
+def _reason(reason: str) -> str:
+    """A reason for exclusion without the words that tell which setting it comes from."""
+    return re.sub(r"; left out|\s*\((?:outcome|complete)[^()]*\)", "", reason)
+
+
+def _checked(content: Content) -> str:
+    found = content.get("findings")
+    if found is None or "severity" not in found:
+        return ""
+    kinds = found["severity"].value_counts()
+    counts = [plural(int(kinds[kind]), kind) for kind in ("error", "warning") if kinds.get(kind)]
+    return f"The data were checked before anything ran ({listed(counts) if counts else 'nothing was found'})."
+
+
+def _endpoint(content: Content) -> list[str]:
+    """What was counted as an event, from when, and how follow-up was cut."""
+    outcome = part_of(content, "settings", "cohort", "outcome")
+    modeled = part_of(content, "settings", "models").get("endpoint")
+    own = part_of(outcome, "endpoints", str(modeled)) if modeled else outcome
+    name = part_of(content, "outcome").get("name") or own.get("name") or modeled
+    text = f"The endpoint was {name or outcome_of(content)['name']}"
+    events = own.get("progression") or own.get("events") or []
+    if outcome.get("start") and events:
+        dates = listed(map(str, events))
+        first = f"the first of {dates}" if len(events) > 1 else dates
+        text += f", counted from {outcome['start']} to {first}, and censored at {outcome['last_seen']}"
+        if own.get("competing"):
+            text += f", or at {listed(map(str, own['competing']))}, which compete with it"
+    if outcome.get("censor_at_months"):
+        text += f"; follow-up was censored at {outcome['censor_at_months']:g} months"
+    made = [text + "."]
+    confirmed = [date for date in events if date in (outcome.get("confirmed_by") or {})]
+    if outcome.get("start") and confirmed:
+        made.append(
+            f"{listed(map(str, confirmed))} counted only where the column beside the date said that there "
+            "was an event."
+        )
+    rule = {
+        "exclude": "Patients with a follow-up of 0 months were left out.",
+        "move": f"A follow-up of 0 months was read as {outcome.get('time_zero_months', 0.5):g} months.",
+    }
+    return [*made, rule.get(str(outcome.get("time_zero", "keep")), "")]
+
+
+def _follow_up(content: Content, cite: Citations) -> list[str]:
+    part = part_of(content, "follow_up")
+    median = part.get("median_months")
+    if median is None:
         return []
-    sequences = listed(map(sequence_label, dict.fromkeys(part["table"]["sequence"])))
-    who = "of all patients" if part["when"] == "always" else "where no mask was drawn"
-    flips = ", averaged over images flipped left to right" if part.get("flips") else ""
-    flags = part["table"]["flags"].astype(str)
-    predicted, edited = int((flags != "edited").sum()), int((flags == "edited").sum())
-    text = (
-        f"The primary tumor was outlined on {sequences} images {who} by {model_words(part)}{flips}. "
-        "Masks were flagged by their volume and shape, the confidence of the model, and disagreement between "
-        f"networks or sequences: {int((flags != '').sum()) - edited} of {predicted}. "
-        "[Who reviewed the contours, and how many were corrected, has to be added here.]"
-    )
-    if edited:
-        text += f" {plural(edited, 'further mask')} had been changed or drawn by hand."
-    agreement, effects = part.get("agreement"), part_of(content, "contour_effects")
-    if agreement is not None and len(agreement):
-        text += (
-            f" They were compared with drawn masks by the Dice coefficient {cite('dice')}, the 95th "
-            f"percentile of the surface distance and the normalized surface distance {cite('nsd')}."
-        )
-    if effects.get("c_index") is not None:
-        text += " The models were cross-validated with either contours in the same folds."
-    if effects.get("risk") is not None:
-        text += (
-            " Predicted masks were varied along their uncertainty, and features and risks (by the model "
-            "fitted to all patients) computed again for each variation."
-        )
-    return ["## Contours", text]
+    return [
+        f"The median follow-up was {median:.1f} months by the reverse Kaplan-Meier estimate "
+        f"{cite('schemper')}, the longest {part['longest_months']:.1f} months."
+    ]
 
 
-def _features(content: Mapping[str, Any], cite: Citations) -> list[str]:
-    features = part_of(content, "features")
-    if not features:
-        return []
-    settings = part_of(content, "settings", "features")
-    preset = features.get("preset") or settings.get("preset", "iso1mm")
-    normalize = features.get("normalize") or settings.get("normalize", "body")
-    sequences = features.get("sequences") or part_of(content, "settings", "cohort").get("sequences") or []
-    where = f" on {listed(map(sequence_label, sequences))} images" if sequences else ""
-    text = (
-        f"{features['number']} features per patient were extracted from the tumor volume{where} with "
-        f"PyRadiomics {cite('pyradiomics')}, whose definitions follow those of the Image Biomarker "
-        f"Standardization Initiative with documented exceptions {cite('ibsi')}: "
-        f"{_PRESETS.get(preset, 'own settings were used')}. {_NORMALIZE.get(normalize, '')}"
-    )
-    if settings.get("settings"):
-        text += " Settings files of the study took the place of the preset for some sequences."
-    if features.get("morphology", settings.get("morphology")):
-        text += (
-            " Volume, surface area, maximum diameter and surface regularity were measured on the "
-            "marching-cubes mesh of the mask."
-        )
-    if part_of(content, "stability"):
-        patients = part_of(content, "stability").get("patients")
-        who = f"{patients} patients" if patients else "a part of the patients"
-        text += (
-            f" Features of {who} were measured again under perturbed images and masks (noise, shifts, "
-            f"rotation, size and randomized contours {cite('perturb')}), and their stability was measured by "
-            f"the intraclass correlation ICC(1,1) {cite('icc')}."
-        )
-    return ["## Image features", text]
+def _missing(content: Content) -> str:
+    """How many values are missing in the columns of the models."""
+    table, wanted = content.get("table_one"), part_of(content, "settings", "models").get("clinical")
+    names = list(dict.fromkeys(content["models"]["scores"]["model"])) if content.get("models") else []
+    if table is None or "missing" not in table or not wanted or all(n.startswith("radio") for n in names):
+        return ""
+    rows = table.assign(missing=pd.to_numeric(table["missing"], errors="coerce"))
+    rows = rows[rows["variable"].isin(wanted) & rows["missing"].notna()]
+    if rows.empty:
+        return ""
+    counts = [f"{variable(str(r.variable))} ({r.missing:.0f})" for r in rows.itertuples() if r.missing > 0]
+    if not counts:
+        return "No value of the clinical variables in the models was missing."
+    return f"Values were missing of {listed(counts)}."
 
 
-def _nomogram(content: Mapping[str, Any], cite: Citations) -> list[str]:
+def _nomogram(content: Content, cite: Citations) -> list[str]:
     nomogram = part_of(content, "nomogram")
     if not nomogram:
         return []
     months = listed(f"{month:g}" for month in nomogram["horizons_months"])
-    model = in_text(nomogram["model"])
     text = (
-        f"The {model} model, fitted to all analyzed patients, is drawn as a nomogram for {months} months "
-        "on the "
-        f"points scale of the R package rms {cite('rms')}. It gives no probability for values outside the "
-        "range "
-        "of the training patients."
+        f"The {in_text(nomogram['model'])} model, fitted to all analyzed patients, is drawn as a nomogram "
+        f"for {months} months on the points scale of the R package rms {cite('rms')}. It gives no "
+        "probability for values outside the range of the training patients."
     )
     return ["## Nomogram", text]
 
 
-def _software(content: Mapping[str, Any]) -> list[str]:
-    versions = {name: v for name, v in part_of(content, "versions").items() if name not in ("platform",)}
+def _software(content: Content) -> list[str]:
+    versions = {name: v for name, v in part_of(content, "versions").items() if name != "platform"}
     if not versions:
         return []
-    text = f"The analysis ran with {listed(f'{name} {version}' for name, version in versions.items())}."
+    names = {"python": "Python"}
+    listing = listed(f"{names.get(name, name)} {version}" for name, version in versions.items())
+    text = f"The analysis ran with {listing}."
     seed = part_of(content, "settings").get("seed")
     if seed is not None:
         text += f" The random seed was {seed}."
     return ["## Software", text]
 
 
-def methods_text(content: Mapping[str, Any]) -> str:
+def methods_text(content: Content) -> str:
     """Write the methods section from what ran.
 
     Parameters
@@ -177,6 +160,24 @@ def methods_text(content: Mapping[str, Any]) -> str:
     Of 12 patients read, 10 were analyzed. The endpoint was progression-free survival.
     <BLANKLINE>
     """
+    return methods_with_references(content)[0]
+
+
+def methods_with_references(content: Content) -> tuple[str, str]:
+    """The methods section, and the works that it cites as BibTeX.
+
+    Parameters
+    ----------
+    content : mapping
+        As :func:`radiomics_npc.report.html.write_report` takes it.
+
+    Returns
+    -------
+    text : str
+        Markdown; see :func:`methods_text`.
+    entries : str
+        BibTeX in the order of the numbers; empty where nothing is cited.
+    """
     cite = Citations()
     parts = ["# Methods"]
     if content.get("simulated"):
@@ -184,9 +185,9 @@ def methods_text(content: Mapping[str, Any]) -> str:
             "All patients of this study are simulated. The text shows what a study of real patients would "
             "say."
         )
-    parts += _patients(content, cite) + _contours(content, cite)
-    parts += _features(content, cite) + model_text(content, cite) + validation_text(content, cite)
+    parts += _patients(content, cite) + contour_text(content, cite)
+    parts += feature_text(content, cite) + model_text(content, cite) + validation_text(content, cite)
     parts += _nomogram(content, cite) + _software(content)
     if cite.keys:
         parts += ["## References", "\n".join(cite.lines())]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n", bibtex(cite.keys)
