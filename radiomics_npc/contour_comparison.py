@@ -8,7 +8,8 @@ surface distance).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -67,13 +68,18 @@ def drawn_contours(cohort: Cohort) -> Cohort | None:
     return part if cases and cohort.sequences else None
 
 
-def mask_agreement(predicted: Cohort, drawn: Cohort, *, jobs: int = 0) -> pd.DataFrame:
+def mask_agreement(
+    predicted: Cohort, drawn: Cohort, *, empty: Collection[tuple[str, str]] = (), jobs: int = 0
+) -> pd.DataFrame:
     """How far every predicted mask is from the one that was drawn.
 
     Parameters
     ----------
     predicted, drawn : Cohort
         The same images with either mask; patients and sequences that have both are compared.
+    empty : collection of (str, str)
+        Patients and sequences in which nothing was found. These are compared as well, though there is no
+        predicted mask.
     jobs : int
         Processes; 0 takes all cores.
 
@@ -97,7 +103,7 @@ def mask_agreement(predicted: Cohort, drawn: Cohort, *, jobs: int = 0) -> pd.Dat
         if case.images[s].mask is not None
         and case.patient_id in with_mask
         and s in with_mask[case.patient_id]
-        and with_mask[case.patient_id][s].mask is not None
+        and (with_mask[case.patient_id][s].mask is not None or (case.patient_id, s) in empty)
     ]
     done = track(map_cases(_compare, work, jobs=jobs, ordered=True), "agreement", len(work))
     table = pd.DataFrame([found.row for found in done], columns=["patient_id", "sequence", *_MEASURES])
@@ -107,12 +113,13 @@ def mask_agreement(predicted: Cohort, drawn: Cohort, *, jobs: int = 0) -> pd.Dat
 def _compare(pair: _Pair) -> _Compared:
     """Measures of one pair of masks; unknown where a file cannot be read."""
     row: dict[str, Any] = {"patient_id": pair.patient_id, "sequence": pair.sequence}
-    assert pair.predicted.mask is not None
     try:
         image, drawn = read_pair(pair.drawn, pair.on_mismatch)
-        file = read_image(pair.predicted.mask)  # read_mask would refuse an empty one
-        mask = Mask(file.array > 0, file.spacing_mm, file.origin_mm, file.direction)
-        found = segmentation_metrics(place_mask(mask, image), drawn, tolerances_mm=_TOLERANCES_MM)
+        mask = replace(drawn, array=np.zeros_like(drawn.array))
+        if pair.predicted.mask is not None:
+            file = read_image(pair.predicted.mask)  # read_mask would refuse an empty one
+            mask = place_mask(Mask(file.array > 0, file.spacing_mm, file.origin_mm, file.direction), image)
+        found = segmentation_metrics(mask, drawn, tolerances_mm=_TOLERANCES_MM)
         measured = found.to_frame().iloc[0]
         row |= {name: measured[name] for name in _MEASURES}
     except RadiomicsNPCError:  # said by the extraction, which fails on the same file

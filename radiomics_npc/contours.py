@@ -225,8 +225,10 @@ def segment_cohort(
     if drawn is None:
         run.forget_comparison()
     else:
-        agreement = mask_agreement(found.cohort, drawn, jobs=jobs)
         where = ["patient_id", "sequence"]
+        # a tumor that was missed belongs to what a model can do
+        empty = set(found.table.loc[found.table["volume_cm3"] == 0, where].itertuples(index=False, name=None))
+        agreement = mask_agreement(found.cohort, drawn, empty=empty, jobs=jobs)
         edited = pd.MultiIndex.from_frame(found.table.loc[found.table["flags"] == "edited", where])
         by_model = ~pd.MultiIndex.from_frame(agreement[where]).isin(edited)
         write_table(run.tables / "segmentation_agreement.csv", agreement[by_model])

@@ -14,7 +14,7 @@ def _write(path):
 
 
 @pytest.mark.parametrize(
-    "written, named", [(".nhdr", ".nrrd"), (".nhdr", ".nhdr"), (".mhd", ".mha"), (".mhd", ".mhd")]
+    ("written", "named"), [(".nhdr", ".nrrd"), (".nhdr", ".nhdr"), (".mhd", ".mha"), (".mhd", ".mhd")]
 )
 def test_voxels_beside_the_header_are_found_by_any_name_of_the_header(tmp_path, written, named):
     header = _write(tmp_path / f"t2{written}").rename(tmp_path / f"T2{named}")

@@ -336,6 +336,34 @@ def test_with_networks_from_images_to_varied_features(data, tmp_path, monkeypatc
     assert again.vary().reused == 3 * 4
 
 
+def test_a_tumor_that_was_not_found_counts_in_the_agreement(data, tmp_path, monkeypatch):
+    """Left out, a model would look the better, the more tumors it misses."""
+    from radiomics_npc.segmentation import batch
+    from tests.segmentation.phantoms import TUMOR, Bright, Geometry, head, segmenter, truth
+
+    geometry = Geometry((64, 64, 10), (3.0, 3.0, 8.0))
+    seen, missed = (head(geometry, spheres=spheres) for spheres in (((TUMOR[0], 18.0),), ()))
+    rows = []
+    for who, image in (("1", seen), ("2", missed)):
+        noise = np.random.default_rng(int(who)).normal(0, 8, image.array.shape)
+        _write(replace(image, array=(image.array + noise).astype(np.float32)), tmp_path / f"{who}.nii.gz")
+        _write(truth(seen), tmp_path / f"{who}-drawn.nii.gz")
+        rows.append([who, "t1", f"{who}.nii.gz", f"{who}-drawn.nii.gz"])
+    columns = ["patient_id", "sequence", "image", "mask"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+    monkeypatch.setattr(batch, "_load", lambda settings: segmenter(Bright(level=4.5)))
+    settings = settings_of(data, tmp_path / "run", when="always") | {"models": None, "nomogram": None}
+    settings["cohort"] = {"layout": "manifest", "path": str(tmp_path / "manifest.csv"), "sequences": ["t1"],
+                          "clinical": None}  # fmt: skip
+    found = Study(settings).segment()
+    assert found.failures["patient_id"].tolist() == ["2"]
+    agreement = read_table(tmp_path / "run" / "tables" / "segmentation_agreement.csv").set_index("patient_id")
+    assert agreement.loc["1", "dice"] > 0.9
+    assert agreement.loc["2", ["dice", "nsd_1mm", "predicted_cm3"]].tolist() == [0, 0, 0]
+    assert agreement.loc["2", ["hd95_mm", "volume_error_percent"]].tolist() == [np.inf, -100]
+    assert agreement.loc["2", "reference_cm3"] == pytest.approx(truth(seen).array.sum() * 0.072)
+
+
 # -- command line and faults --------------------------------------------------------------------
 
 
