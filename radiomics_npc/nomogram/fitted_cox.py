@@ -8,7 +8,7 @@ from typing import Any
 from radiomics_npc.errors import ConfigError, HorizonError
 from radiomics_npc.survival.estimation.baseline import step_function
 
-__all__ = ["cox_with_points", "hazard_at", "told_by"]
+__all__ = ["checked_quantiles", "cox_with_points", "hazard_at", "told_by"]
 
 
 def cox_with_points(model: Any) -> Any:
@@ -17,19 +17,12 @@ def cox_with_points(model: Any) -> Any:
     Raises
     ------
     ConfigError
-        It is no fitted Cox model, its risk is no sum of points of one variable each, or points
-        mean another risk in each stratum.
+        It is no fitted Cox model, or points mean another survival in each stratum.
     """
     cox = getattr(model, "cox_", model)
     if not hasattr(cox, "terms_"):
         raise ConfigError(
             f"a {type(model).__name__} has no points scale", "Draw the nomogram of a fitted Cox model."
-        )
-    crossed = [term.name for term in cox.terms_ if term.kind == "interaction"]
-    if crossed:
-        raise ConfigError(
-            f"the interaction {crossed[0]} has no axis of its own: points of one variable depend on another",
-            "Draw a model without interactions.",
         )
     if len(cox.strata):
         raise ConfigError(
@@ -37,6 +30,20 @@ def cox_with_points(model: Any) -> Any:
             "Draw a model without strata: the column as a factor, or one model for each stratum.",
         )
     return cox
+
+
+def checked_quantiles(quantiles: Sequence[float]) -> tuple[float, ...]:
+    """Quantiles of survival time, if they are some.
+
+    Examples
+    --------
+    >>> checked_quantiles([0.5])
+    (0.5,)
+    """
+    wrong = [q for q in quantiles if not 0 < q < 1]
+    if wrong:
+        raise ConfigError(f"no time has a survival of {wrong[0]}", "Name survival between 0 and 1, as 0.5.")
+    return tuple(float(q) for q in quantiles)
 
 
 def told_by(model: Any, cox: Any, attribute: str) -> Any:

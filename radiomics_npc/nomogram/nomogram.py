@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from radiomics_npc.errors import CohortError
-from radiomics_npc.nomogram.fitted_cox import cox_with_points, hazard_at, told_by
+from radiomics_npc.errors import CohortError, HorizonError
+from radiomics_npc.nomogram.fitted_cox import checked_quantiles, cox_with_points, hazard_at, told_by
+from radiomics_npc.nomogram.interactions import Group, axis_groups, axis_label
 from radiomics_npc.nomogram.labels import column_label
-from radiomics_npc.nomogram.scale import PointsScale, points_scale
-from radiomics_npc.nomogram.terms import read_column, ticks
+from radiomics_npc.nomogram.precision import Precision
+from radiomics_npc.nomogram.scale import PointsScale, scale_of
 from radiomics_npc.storage import write_table, write_text
-from radiomics_npc.survival.design import Term
+from radiomics_npc.survival.design import Term, encode_terms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from radiomics_npc.survival.models.groups import RiskGroups
 
 __all__ = ["Nomogram"]
 
@@ -48,6 +51,19 @@ class Nomogram:
         The model was trained on patients that never lived; everything shown says so.
     signature : RadScore, optional
         Makes the column ``rad_score`` from radiomic features.
+    interact : mapping of str to sequence, optional
+        For variables with interactions, the values at which they are set to draw the axes of
+        another (see :func:`radiomics_npc.nomogram.interactions.axis_groups`).
+    quantiles : tuple of float
+        Quantiles of survival time with an axis: 0.5 is the median.
+    baseline_months, baseline_hazard : tuple of float
+        Steps of the baseline cumulative hazard, at a linear predictor of 0; quantiles need them.
+    precision : Precision, optional
+        What confidence intervals need.
+    risk_groups : RiskGroups, optional
+        With the cut points of the training patients' risks (linear predictors).
+    digest : str
+        Of the model file, if it was made from one.
 
     Examples
     --------
@@ -70,6 +86,13 @@ class Nomogram:
     outcome: str = "progression-free survival"
     simulated: bool = False
     signature: Any = None
+    interact: Mapping[str, Sequence[float | str]] = field(default_factory=dict)
+    quantiles: tuple[float, ...] = ()
+    baseline_months: tuple[float, ...] = ()
+    baseline_hazard: tuple[float, ...] = ()
+    precision: Precision | None = None
+    risk_groups: RiskGroups | None = None
+    digest: str = ""
 
     @classmethod
     def from_model(
@@ -79,6 +102,8 @@ class Nomogram:
         *,
         outcome: str | None = None,
         simulated: bool | None = None,
+        interact: Mapping[str, Sequence[float | str]] | None = None,
+        quantiles: Sequence[float] = (),
     ) -> Nomogram:
         """Make the nomogram of a fitted Cox model.
 
@@ -91,14 +116,20 @@ class Nomogram:
             The endpoint as printed; by default what the model says.
         simulated : bool, optional
             By default what the model says.
+        interact : mapping of str to sequence, optional
+            Values at which variables with interactions are set, instead of all levels of a
+            factor and round values of a number.
+        quantiles : sequence of float
+            Survival that defines a time with an axis of its own: 0.5 for the median.
 
         Raises
         ------
         ConfigError
-            The model is no fitted Cox model: a boosted one has no points scale; or it
-            has interactions or strata, which one axis a variable cannot show.
+            The model is no fitted Cox model: a boosted one has no points scale; it has
+            strata; or ``interact`` or ``quantiles`` make no sense for it.
         HorizonError
-            A horizon is not positive, or past the follow-up of the training patients.
+            A horizon is not positive, or past the follow-up of the training patients; or a
+            quantile is reached by no total points.
         CohortError
             No variable of the model changes the risk.
         """
@@ -112,19 +143,37 @@ class Nomogram:
             outcome=outcome or told_by(model, cox, "outcome_name_") or "progression-free survival",
             simulated=bool(told_by(model, cox, "simulated_")) if simulated is None else simulated,
             signature=getattr(model, "rad_score_", None),
+            interact=dict(interact or {}),
+            quantiles=checked_quantiles(quantiles),
+            baseline_months=tuple(map(float, cox.baseline_["time_months"])),
+            baseline_hazard=tuple(map(float, cox.baseline_["cumulative_hazard"])),
+            precision=Precision.of(cox),
+            risk_groups=getattr(model, "groups_", None),
+            digest=told_by(model, cox, "sha256_") or "",
         )
-        _ = nomogram.scale  # refuses a model without effect now, not when it is drawn
+        highest = nomogram.scale.linear_predictor(nomogram.scale.largest_total)  # refuses one without effect
+        for q in nomogram.quantiles:
+            if np.isnan(nomogram.months_to(q, highest)).all():
+                raise HorizonError(
+                    f"survival falls to {q:g} for no patient within the follow-up: its time has no axis",
+                    "Leave this quantile out.",
+                )
         return nomogram
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Variables by the axes that they stand on: one each, but for those that interact."""
+        return axis_groups(self.terms, self.interact)
 
     @cached_property
     def scale(self) -> PointsScale:
         """The points scale."""
-        return points_scale({term.name: ticks(term) for term in self.terms}, center=self.center)
+        return scale_of({group.name: group.axes() for group in self.groups}, center=self.center)
 
     @property
     def columns(self) -> list[str]:
         """Columns that :meth:`predict` needs."""
-        return [term.name for term in self.terms]
+        return [term.name for term in self.terms if term.kind != "interaction"]
 
     def survival(self, linear_predictor: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Survival probability at each horizon, shape (n, horizons)."""
@@ -142,6 +191,53 @@ class Nomogram:
         hazard = self.hazards[horizon]
         result: np.ndarray[Any, np.dtype[np.float64]] = np.log(-np.log(np.asarray(survival)) / hazard)
         return result
+
+    def months_to(self, survival: float, linear_predictor: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Months after which survival is at most so much, the median with 0.5; NaN where never reached.
+
+        The first step of the survival curve at or below it, as ``rms::Quantile``.
+        """
+        lp = np.atleast_1d(np.asarray(linear_predictor, dtype=float))
+        wanted = -np.log(survival) * np.exp(-lp - self.center)
+        step = np.searchsorted(np.asarray(self.baseline_hazard), wanted)
+        result: np.ndarray[Any, np.dtype[np.float64]] = np.append(self.baseline_months, np.nan)[step]
+        return result
+
+    def linear_predictor_of(self, survival: float, months: float) -> float:
+        """Lowest linear predictor at which survival falls to so much within so many months; inf if none.
+
+        The inverse of :meth:`months_to`.
+        """
+        known = months <= self.baseline_months[-1] if self.baseline_months else False
+        step = np.searchsorted(np.asarray(self.baseline_months), months, side="right")
+        if not known or step == 0:
+            return float(np.inf)
+        return float(np.log(-np.log(survival) / self.baseline_hazard[step - 1]) - self.center)
+
+    def points_of(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Points that patients have on the axes of each variable, and ``total_points``.
+
+        Variables that interact have one column together, that of the variable with the axes.
+
+        Raises
+        ------
+        CohortError
+            As :meth:`predict`.
+        """
+        X = self._complete(X)
+        columns = {group.name: self.scale.points(group.name, group.read(X)) for group in self.groups}
+        table = pd.DataFrame(columns, index=X.index)
+        return table.assign(total_points=table.sum(axis=1))
+
+    def _complete(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The table with the Rad-score, if it can be made."""
+        if self.signature is not None and "rad_score" in self.columns and "rad_score" not in X.columns:
+            X = X.join(self.signature.transform(X))
+        if lacking := [name for name in self.columns if name not in X.columns]:
+            raise CohortError(
+                f"the table lacks {', '.join(lacking)}", f"The nomogram needs {', '.join(self.columns)}."
+            )
+        return X
 
     def predict(self, X: pd.DataFrame) -> pd.DataFrame:
         """Read patients off the nomogram.
@@ -162,20 +258,47 @@ class Nomogram:
         CohortError
             A column is absent, or a value is missing or outside the training range.
         """
-        if self.signature is not None and "rad_score" in self.columns and "rad_score" not in X.columns:
-            X = X.join(self.signature.transform(X))
-        lacking = [name for name in self.columns if name not in X.columns]
-        if lacking:
-            raise CohortError(
-                f"the table lacks {', '.join(lacking)}", f"The nomogram needs {', '.join(self.columns)}."
-            )
-        total = np.zeros(len(X))
-        for term in self.terms:
-            total += self.scale.points(term.name, read_column(term, X[term.name]))
+        total = self.points_of(X)["total_points"].to_numpy()
         lp = self.scale.linear_predictor(total)
         table = pd.DataFrame({"total_points": total, "linear_predictor": lp}, index=X.index)
         for column, values in zip(self._survival_columns, self.survival(lp).T, strict=True):
             table[column] = values
+        return table
+
+    def predict_interval(self, X: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+        """Confidence limits of the survival probabilities, as the Cox model gives them.
+
+        They hold the uncertainty of its coefficients and baseline; not that of a Rad-score's
+        coefficients, nor of selection, nor optimism.
+
+        Parameters
+        ----------
+        X : DataFrame
+            As for :meth:`predict`.
+        confidence : float
+
+        Returns
+        -------
+        DataFrame, shape (n, 2 * horizons)
+            ``survival_{months}_months_lower`` and ``_upper``.
+
+        Raises
+        ------
+        CohortError
+            As :meth:`predict`, or the nomogram was made without :attr:`precision`.
+        """
+        if self.precision is None:
+            raise CohortError(
+                "this nomogram has no confidence intervals: it was made from coefficients alone",
+                "Make it from a fitted model.",
+            )
+        X = self._complete(X)
+        lp = self.predict(X)["linear_predictor"]
+        matrix = encode_terms(self.terms, X)
+        table = pd.DataFrame(index=X.index)
+        for name, months in zip(self._survival_columns, self.horizons_months, strict=True):
+            limits = self.precision.interval(matrix, lp + self.center, months, confidence=confidence)
+            table[[f"{name}_lower", f"{name}_upper"]] = limits
         return table
 
     @property
@@ -183,13 +306,17 @@ class Nomogram:
         return [f"survival_{months:g}_months" for months in self.horizons_months]
 
     def points_table(self) -> pd.DataFrame:
-        """Points of every tick: variable, label, value, effect, points."""
+        """Points of every tick: variable, label, value, effect, points.
+
+        With interactions also ``settings``: the values of other variables for which the row holds.
+        """
         table = self.scale.to_frame()
-        table.insert(1, "label", table["variable"].map(column_label))
+        labels = [axis_label(axis.name, axis.settings) for axis in self.scale.axes for _ in axis.points]
+        table.insert(1, "label", labels)
         return table
 
     def total_points_table(self, step: float = 5.0) -> pd.DataFrame:
-        """What a total means: total_points, linear_predictor, survival at each horizon.
+        """What a total means: total_points, linear_predictor, survival at each horizon, quantiles.
 
         Parameters
         ----------
@@ -200,6 +327,8 @@ class Nomogram:
         lp = self.scale.linear_predictor(total)
         table = pd.DataFrame({"total_points": total, "linear_predictor": lp})
         table[self._survival_columns] = self.survival(lp)
+        for q in self.quantiles:
+            table[f"months_to_survival_{q:g}"] = self.months_to(q, lp)
         return table
 
     def formula(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from radiomics_npc.errors import CohortError
 
-__all__ = ["Axis", "PointsScale", "points_scale", "pretty"]
+__all__ = ["Axis", "AxisTicks", "PointsScale", "Setting", "points_scale", "pretty", "scale_of"]
+
+Setting: TypeAlias = tuple[str, float | str]
+# Settings of the variables that interact with it, ticks, and what each adds to the linear predictor.
+AxisTicks: TypeAlias = tuple[tuple[Setting, ...], Sequence[float] | Sequence[str], ArrayLike]
 
 _ROUNDING = 1e-10
 
@@ -107,7 +112,7 @@ def pretty(low: float, high: float, intervals: int = 10) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """One variable of a nomogram.
+    """One axis of a variable; of a variable with interactions, one of several.
 
     Parameters
     ----------
@@ -118,12 +123,15 @@ class Axis:
     effects : array of float, shape (ticks,)
         Contribution of each tick to the linear predictor (log hazard).
     points : array of float, shape (ticks,)
+    settings : tuple of (str, value)
+        Columns that interact with it, and the value of each for which the axis holds.
     """
 
     name: str
     values: tuple[float, ...] | tuple[str, ...]
     effects: NDArray[np.float64]
     points: NDArray[np.float64]
+    settings: tuple[Setting, ...] = ()
 
     @property
     def is_factor(self) -> bool:
@@ -138,6 +146,7 @@ class PointsScale:
     Parameters
     ----------
     axes : tuple of Axis
+        One a variable; of variables that interact one has several, the others none.
     points_per_unit : float
         Points for one unit of linear predictor (``info$sc`` in rms).
     intercept : float
@@ -149,19 +158,29 @@ class PointsScale:
     intercept: float
 
     def axis(self, name: str) -> Axis:
-        """The axis of a column.
+        """The axis of a column, the first if there are several.
 
         Raises
         ------
         KeyError
             No such column.
         """
-        return {axis.name: axis for axis in self.axes}[name]
+        return self._of(name)[0]
+
+    def _of(self, name: str) -> list[Axis]:
+        found = [axis for axis in self.axes if axis.name == name]
+        if not found:
+            raise KeyError(name)
+        return found
+
+    def lowest(self, name: str) -> float:
+        """Effect of a column at 0 points."""
+        return float(min(axis.effects.min() for axis in self._of(name)))
 
     def points(self, name: str, effects: ArrayLike) -> NDArray[np.float64]:
         """Points of a variable that contributes ``effects`` to the linear predictor."""
-        lowest = self.axis(name).effects.min()
-        result: NDArray[np.float64] = (np.asarray(effects, dtype=float) - lowest) * self.points_per_unit
+        above = np.asarray(effects, dtype=float) - self.lowest(name)
+        result: NDArray[np.float64] = above * self.points_per_unit
         return result
 
     def linear_predictor(self, total_points: ArrayLike) -> NDArray[np.float64]:
@@ -175,16 +194,18 @@ class PointsScale:
     @property
     def largest_total(self) -> float:
         """Total points with every variable at its worst tick."""
-        return float(sum(axis.points.max() for axis in self.axes))
+        names = dict.fromkeys(axis.name for axis in self.axes)
+        return float(sum(max(axis.points.max() for axis in self._of(name)) for name in names))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a tick: variable, value, effect, points."""
+        """One row a tick: variable, value, effect, points; with interactions also settings."""
         rows = [
-            (axis.name, value, effect, points)
+            (axis.name, _words(axis.settings), value, effect, points)
             for axis in self.axes
             for value, effect, points in zip(axis.values, axis.effects, axis.points, strict=True)
         ]
-        return pd.DataFrame(rows, columns=["variable", "value", "effect", "points"])
+        table = pd.DataFrame(rows, columns=["variable", "settings", "value", "effect", "points"])
+        return table if any(axis.settings for axis in self.axes) else table.drop(columns="settings")
 
 
 def points_scale(
@@ -224,20 +245,56 @@ def points_scale(
     >>> round(float(scale.linear_predictor(140.0)), 9)
     0.9
     """
-    taken = {name: np.asarray(effect, dtype=float) for name, (_, effect) in effects.items()}
-    widest = max((float(np.ptp(effect)) for effect in taken.values()), default=0.0)
+    axes = {name: [((), values, effect)] for name, (values, effect) in effects.items()}
+    return scale_of(axes, center=center, maximum=maximum)
+
+
+def scale_of(
+    axes: Mapping[str, Sequence[AxisTicks]], *, center: float = 0.0, maximum: float = 100.0
+) -> PointsScale:
+    """Make the points scale of variables that may have several axes each, for interactions.
+
+    Parameters
+    ----------
+    axes : mapping of str to sequence of (settings, values, effects)
+        For each column its axes. All axes of a column start from the lowest effect among them.
+    center, maximum
+        As in :func:`points_scale`.
+
+    Raises
+    ------
+    CohortError
+        No variable changes the linear predictor.
+
+    Examples
+    --------
+    >>> female, male = (("sex", "f"),), (("sex", "m"),)
+    >>> scale = scale_of({"age": [(female, [20, 40], [0.2, 0.4]), (male, [20, 40], [0.3, 0.6])]})
+    >>> [axis.points.round(9).tolist() for axis in scale.axes]
+    [[0.0, 50.0], [25.0, 100.0]]
+    """
+    taken = {name: [np.asarray(effect, dtype=float) for _, _, effect in each] for name, each in axes.items()}
+    ends = {name: (min(e.min() for e in each), max(e.max() for e in each)) for name, each in taken.items()}
+    widest = max((float(high - low) for low, high in ends.values()), default=0.0)
     if not widest > 0:
         raise CohortError(
             "no variable of the model changes the risk: there is no points scale",
             "Draw the nomogram of another model.",
         )
     per_unit = maximum / widest
-    axes = tuple(
-        Axis(name, _ticks(values), taken[name], (taken[name] - taken[name].min()) * per_unit)
-        for name, (values, _) in effects.items()
+    made = tuple(
+        Axis(name, _ticks(values), effect, (effect - ends[name][0]) * per_unit, tuple(settings))
+        for name, each in axes.items()
+        for (settings, values, _), effect in zip(each, taken[name], strict=True)
     )
-    intercept = float(sum(effect.min() for effect in taken.values())) - center
-    return PointsScale(axes, per_unit, intercept)
+    return PointsScale(made, per_unit, float(sum(low for low, _ in ends.values())) - center)
+
+
+def _words(settings: Sequence[Setting]) -> str:
+    """Settings as plain text: ``grade=2, hormon=0``."""
+    return ", ".join(
+        f"{name}={value if isinstance(value, str) else f'{value:.6g}'}" for name, value in settings
+    )
 
 
 def _ticks(values: Sequence[float] | Sequence[str]) -> tuple[float, ...] | tuple[str, ...]:

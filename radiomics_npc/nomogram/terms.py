@@ -12,7 +12,7 @@ from radiomics_npc.errors import CohortError
 from radiomics_npc.nomogram.scale import pretty
 from radiomics_npc.survival.design import Term
 
-__all__ = ["known_levels", "patients_named", "read_column", "ticks", "training_range"]
+__all__ = ["is_indicator", "known_levels", "patients_named", "read_column", "tick_values", "training_range"]
 
 
 def patients_named(rows: NDArray[np.bool_], index: pd.Index[Any], most: int = 5) -> str:
@@ -28,22 +28,26 @@ def patients_named(rows: NDArray[np.bool_], index: pd.Index[Any], most: int = 5)
     return f"{len(ids)} patient{'' if len(ids) == 1 else 's'} ({shown})"
 
 
-def ticks(term: Term) -> tuple[list[float] | list[str], NDArray[np.float64]]:
-    """Ticks of the axis of a term, and what they add to the linear predictor.
+def is_indicator(term: Term) -> bool:
+    """Whether a number is taken for one that is 0 or 1."""
+    return term.kind == "linear" and term.range == (0.0, 1.0)
+
+
+def tick_values(term: Term) -> list[float] | list[str]:
+    """Ticks of the axis of a term.
 
     Levels of a factor; for a number round values that cover the training range,
     or 0 and 1 for an indicator.
 
     Examples
     --------
-    >>> ticks(Term("N", "factor", (0.0, 0.8), ("N0", "N1")))
-    (['N0', 'N1'], array([0. , 0.8]))
+    >>> tick_values(Term("N", "factor", (0.0, 0.8), ("N0", "N1")))
+    ['N0', 'N1']
     """
     if term.kind == "factor":
-        return list(term.levels), np.array(term.coefficients, dtype=float)
+        return list(term.levels)
     assert term.range is not None
-    values = [0.0, 1.0] if term.range == (0.0, 1.0) else [float(v) for v in pretty(*term.range)]
-    return values, term.effect(pd.Series(values))
+    return [0.0, 1.0] if is_indicator(term) else [float(value) for value in pretty(*term.range)]
 
 
 def known_levels(term: Term) -> dict[str, float]:
@@ -70,7 +74,7 @@ def training_range(term: Term) -> str:
 
 
 def read_column(term: Term, column: pd.Series[Any]) -> NDArray[np.float64]:
-    """Effects of the values of patients.
+    """Values of patients as columns of the design matrix, shape (n, columns of the term).
 
     Raises
     ------
@@ -92,4 +96,4 @@ def read_column(term: Term, column: pd.Series[Any]) -> NDArray[np.float64]:
         )
     if term.kind != "factor":
         column = pd.to_numeric(column)
-    return term.effect(column)
+    return term.encode(column)

@@ -80,11 +80,8 @@ def test_a_spline_that_turns_changes_lane(curved):
     assert {"20", "40", "50", "60", "80"} <= {tick.text for tick in row.ticks}
 
 
-def test_models_that_are_no_sum_of_points_are_refused(gbsg):
+def test_models_with_strata_are_refused(gbsg):
     X, y = gbsg
-    crossed = CoxModel(interactions=[("age", "hormon")]).fit(X, y)
-    with pytest.raises(ConfigError, match=r"interaction age \* hormon has no axis"):
-        Nomogram.from_model(crossed)
     with pytest.raises(ConfigError, match=r"differs between the strata \(grade\)"):
         Nomogram.from_model(CoxModel(strata=["grade"]).fit(X, y))
 
