@@ -67,7 +67,7 @@ def train_segmenter(
         assert isinstance(source, CaseStore)
         return _experiment(settings, source, out, place, resume)
     training = settings.training_settings()
-    start, fine_tuned = _start(settings)
+    start, begun = _start(settings)
     options: dict[str, Any] = {
         "resume": resume,
         "device": place,
@@ -81,8 +81,10 @@ def train_segmenter(
     else:
         networks = train_seeds(training, source, out, seeds=settings.seeds, **options)
         runs = {seed: out / f"seed-{seed}" for seed in settings.seeds}
-    simulated = bool(source.about.get("simulated", False))
-    data = {**_made_from(settings), "patients": len(source.names), **fine_tuned}
+    simulated = bool(source.about.get("simulated", False)) and bool(begun.get("simulated", True))
+    data = {**_made_from(settings), "patients": len(source.names)}
+    if begun:
+        data["fine_tuned_from"] = str(begun["members"][0]["sha256"])
     about = describe_model(training, settings.network_grid(), runs, data=data, simulated=simulated)
     return write_model(out / "model", networks, {"name": settings.name, **about})
 
@@ -106,8 +108,8 @@ def _experiment(
     return out
 
 
-def _start(settings: SegmenterSettings) -> tuple[nn.Module | None, dict[str, str]]:
-    """The network that fine-tuning begins with, the first of a model, and which it is."""
+def _start(settings: SegmenterSettings) -> tuple[nn.Module | None, dict[str, Any]]:
+    """The network that fine-tuning begins with, the first of a model, and what that model says of itself."""
     if settings.fine_tune is None:
         return None, {}
     folder = BUNDLED if settings.fine_tune == "bundled" else Path(settings.fine_tune)
@@ -118,7 +120,7 @@ def _start(settings: SegmenterSettings) -> tuple[nn.Module | None, dict[str, str
             f"the network of model {folder.name} is not of the architecture to be trained",
             "Leave the network section as it is in that model's model.json.",
         )
-    return network, {"fine_tuned_from": str(about["members"][0]["sha256"])}
+    return network, about
 
 
 def _made_from(settings: SegmenterSettings) -> dict[str, Any]:

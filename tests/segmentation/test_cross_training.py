@@ -269,6 +269,13 @@ def test_from_a_file_to_a_model_and_on_to_fine_tuning(tmp_path):
     after = read_members(tuned, "cpu")[1]
     assert after["members"][0]["sha256"] == about["members"][0]["sha256"]
     assert after["training"]["data"]["fine_tuned_from"] == about["members"][0]["sha256"]
+    assert after["simulated"] is True
+    # begun with weights that have seen patients: simulated heads after it do not undo that
+    (model / "model.json").write_text(json.dumps({**about, "simulated": False}))
+    tuned = segmenter_training.train_segmenter(
+        tmp_path / "tune.yaml", tmp_path / "tuned", device="cpu", jobs=1
+    )
+    assert read_members(tuned, "cpu")[1]["simulated"] is False
     (tmp_path / "tune.yaml").write_text(still.replace("[8, 8]", "[8, 16]"))
     with pytest.raises(ConfigError, match="not of the architecture"):
         segmenter_training.train_segmenter(tmp_path / "tune.yaml", tmp_path / "other", device="cpu", jobs=1)
