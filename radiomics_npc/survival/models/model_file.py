@@ -26,12 +26,14 @@ from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.fine_gray import FineGrayModel
 from radiomics_npc.survival.models.model_schema import SCHEMA, SCHEMA_VERSION, ModelFile, first_fault
 from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
+from radiomics_npc.survival.models.prepared import PreparedModel
 from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.surrogate import SurrogateModel
 from radiomics_npc.survival.models.tree_file import check_trees
 
 __all__ = ["SCHEMA_VERSION", "load_model", "save_model"]
 
-Model = PrognosticModel | CoxModel | BoostedModel | FineGrayModel | MultiplyImputedModel
+Model = PrognosticModel | CoxModel | BoostedModel | FineGrayModel | MultiplyImputedModel | SurrogateModel
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Model.__args__}
 _HORIZONS_MONTHS = (36.0, 60.0)
 _LARGEST = 50_000_000  # bytes of a file; models take some hundred thousand
@@ -52,7 +54,7 @@ def save_model(
 
     Parameters
     ----------
-    model : PrognosticModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
+    model : PrognosticModel, SurrogateModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
         The last one of Cox models; a forest is not saved.
     folder : Path
         Made if need be; ``model.json`` and ``model.ubj`` in it are replaced.
@@ -127,7 +129,7 @@ def load_model(folder: Path | str) -> Any:
 
     Returns
     -------
-    PrognosticModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
+    PrognosticModel, SurrogateModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
         Predicts as it did when saved, and has ``name_``, ``simulated_``, ``outcome_name_``,
         ``horizons_months_``, ``settings_`` and ``versions_`` beside what it learnt.
 
@@ -148,7 +150,7 @@ def load_model(folder: Path | str) -> Any:
     model.outcome_name_, model.settings_ = content["endpoint"], content["settings"]
     model.horizons_months_, model.versions_ = content["horizons_months"], content["versions"]
     # Parts show themselves on their own, too.
-    parts = [model.last_step] if kind is PrognosticModel else getattr(model, "models_", [])
+    parts = [model.last_step] if isinstance(model, PreparedModel) else getattr(model, "models_", [])
     for part in parts:
         part.simulated_, part.outcome_name_ = content["simulated"], content["endpoint"]
     return model
@@ -260,7 +262,7 @@ def _with_trees(kind: Any, described: Mapping[str, Any], path: Path, digest: str
 
 
 def _trees(model: Model) -> bytes | None:
-    last = model.last_step if isinstance(model, PrognosticModel) else model
+    last = model.last_step if isinstance(model, PreparedModel) else model
     return last.trees() if isinstance(last, BoostedModel) else None
 
 

@@ -38,6 +38,7 @@ from radiomics_npc.survival.models.schema_parts import (
 from radiomics_npc.survival.models.schema_preparation import IterativePart
 from radiomics_npc.survival.models.schema_prognostic import PrognosticPart
 from radiomics_npc.survival.models.schema_regressions import CoxParameters, CoxPart, FineGrayPart
+from radiomics_npc.survival.models.schema_surrogate import SurrogatePart
 from radiomics_npc.survival.models.schema_trees import BoostedPart
 
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "ModelFile", "first_fault"]
@@ -168,8 +169,17 @@ class MultiplyImputedFile(_File):
     trees_sha256: None
 
 
+class SurrogateFile(_File):
+    """File of a Cox-type model that imitates boosted trees."""
+
+    kind: Literal["SurrogateModel"]
+    model: SurrogatePart
+    trees_sha256: None
+
+
 _AnyFile = Annotated[
-    PrognosticFile | CoxFile | BoostedFile | FineGrayFile | MultiplyImputedFile, Field(discriminator="kind")
+    PrognosticFile | CoxFile | BoostedFile | FineGrayFile | MultiplyImputedFile | SurrogateFile,
+    Field(discriminator="kind"),
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class CrossValidation:
     design : dict
         kind, folds, repeats, random_state, horizon_months, horizons_months, horizon_asked_months,
         reference, confidence, patients, events; fold_names, where folds are centers or periods.
+    imitations : DataFrame
+        What the surrogates of boosted models say of the same patients, where asked for: no
+        models of the comparison. patient_id, repeat, fold, model, log_hazard, surrogate, and
+        ``pfs_60``, ``surrogate_pfs_60`` of each horizon.
     """
 
     predictions: pd.DataFrame
@@ -70,6 +74,7 @@ class CrossValidation:
     outcome: Outcome = field(repr=False)
     notes: tuple[str, ...] = ()
     design: dict[str, Any] = field(default_factory=dict)
+    imitations: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
 
     def to_frame(self) -> pd.DataFrame:
         """Scores."""
@@ -136,6 +141,8 @@ class CrossValidation:
             write_table(folder / f"{name}.csv", marked)
         write_table(folder / "failed_fits.csv", self.failures)
         write_table(folder / "selected_features.csv", self.selected)
+        if len(self.imitations):
+            write_table(folder / "surrogate_predictions.parquet", self.imitations)
         write_json(folder / "cross_validation.json", self.design)
 
     @classmethod
@@ -144,7 +151,9 @@ class CrossValidation:
         design = json.loads((folder / "cross_validation.json").read_text(encoding="utf-8"))
         predictions = read_table(folder / "predictions.parquet")
         failures, selected = (read_table(folder / f"{n}.csv") for n in ("failed_fits", "selected_features"))
-        return score_predictions(predictions, failures, selected, outcome, design)
+        result = score_predictions(predictions, failures, selected, outcome, design)
+        imitations = folder / "surrogate_predictions.parquet"
+        return replace(result, imitations=read_table(imitations)) if imitations.exists() else result
 
     def _repr_html_(self) -> str:
         shown = self.scores.to_html(index=False, float_format="{:.3f}".format)

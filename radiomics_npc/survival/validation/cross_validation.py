@@ -13,7 +13,8 @@ Rubin DB. Multiple Imputation for Nonresponse in Surveys. 1987 (within and betwe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -51,6 +52,7 @@ def cross_validate(
     also_months: Sequence[float] = (),
     reference: str | None = "clinical_cox",
     confidence: float = 0.95,
+    surrogates: Collection[str] = (),
 ) -> CrossValidation:
     """Score models on patients held out, every step fitted anew on the others.
 
@@ -83,6 +85,10 @@ def cross_validate(
     reference : str, optional
         Model that the others are compared with; no comparison if it is not among them.
     confidence : float
+    surrogates : collection of str
+        Boosted models whose surrogate is made in every training fold, too, and compared with
+        them on the patients held out; see
+        :func:`radiomics_npc.survival.validation.surrogate_fidelity.surrogate_fidelity`.
 
     Returns
     -------
@@ -129,7 +135,8 @@ def cross_validate(
     reached = min(float(y.time_months[task.training(len(y))].max(initial=0.0)) for task in tasks)
     horizon = supported_horizon(horizon_months, reached)
     horizons = [*sorted(h for h in set(map(float, also_months)) if h < horizon), horizon]
-    work = FitFold({name: _ready(m, inner_folds) for name, m in models.items()}, X, y, horizons)
+    ready = {name: _ready(m, inner_folds) for name, m in models.items()}
+    work = FitFold(ready, X, y, horizons, surrogates)
     done = track(map_cases(work, tasks, jobs=jobs, ordered=True), "cross-validation", len(tasks))
     results = list(done)
     predictions = _together(results, list(models))
@@ -141,7 +148,9 @@ def cross_validate(
         "horizon_asked_months": float(horizon_months), "confidence": confidence,
         "outcome": y.name, "patients": len(y), "events": int(y.event.sum()),
     }  # fmt: skip
-    return score_predictions(predictions, failures, selected, y, described)
+    result = score_predictions(predictions, failures, selected, y, described)
+    imitations = [part for r in results for part in r.imitations]
+    return replace(result, imitations=pd.concat(imitations, ignore_index=True)) if imitations else result
 
 
 def _ready(model: Any, inner_folds: int | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import RadiomicsNPCError
 from radiomics_npc.survival.validation.scoring import pfs_column
+from radiomics_npc.survival.validation.surrogate_fidelity import imitate
 
 __all__ = ["DATA_FAULTS", "FitFold", "FoldResult", "FoldTask", "fit_copy", "last_step"]
 
@@ -58,21 +59,30 @@ class FoldTask:
 
 @dataclass(frozen=True)
 class FoldResult:
-    """Predictions for the patients held out, models that could not be fitted, features that were chosen."""
+    """Predictions for the patients held out, models that could not be fitted, features that were chosen.
+
+    ``imitations`` holds what surrogates say of the same patients, one table a model that has one.
+    """
 
     label: str
     predictions: pd.DataFrame
     failures: list[tuple[Any, ...]]
     selected: list[tuple[Any, ...]]
+    imitations: list[pd.DataFrame]
 
 
 class FitFold:
     """Fits every model in a training fold; picklable, so that it can go to another process."""
 
     def __init__(
-        self, models: Mapping[str, Any], X: pd.DataFrame, y: Outcome, horizons_months: Sequence[float]
+        self,
+        models: Mapping[str, Any],
+        X: pd.DataFrame,
+        y: Outcome,
+        horizons_months: Sequence[float],
+        surrogates: Collection[str] = (),
     ) -> None:
-        self.models, self.X, self.y = dict(models), X, y
+        self.models, self.X, self.y, self.surrogates = dict(models), X, y, frozenset(surrogates)
         self.horizons_months = list(horizons_months)
         self.columns = [pfs_column(horizon) for horizon in self.horizons_months]
 
@@ -83,24 +93,35 @@ class FitFold:
 
     def __call__(self, task: FoldTask) -> FoldResult:
         """Fit every model to the patients of the other folds; a fault of the data is listed, not raised."""
-        parts, failures, selected = [], [], []
+        parts, failures, selected, imitations = [], [], [], []
         for name, model in self.models.items():
+            who = {"patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold}
             try:
-                found, features = self._one(model, task)
+                fitted = self._fitted(model, task)
+                found, features = self._one(fitted, task)
+                if name in self.surrogates:
+                    train = task.training(len(self.y))
+                    made = imitate(
+                        fitted, self.X.iloc[train], self.y.take(train), self.X.iloc[task.test],
+                        self.horizons_months,
+                    )  # fmt: skip
+                    imitations.append(pd.DataFrame(who | {"model": name} | made))
                 selected += [(name, task.repeat, task.fold, feature) for feature in features]
             except DATA_FAULTS as error:
                 found = dict.fromkeys(["risk", *self.columns], np.nan) | {"group": None}
                 message, remedy = getattr(error, "message", str(error)), getattr(error, "remedy", "")
                 failures.append((name, task.repeat, task.fold, type(error).__name__, message, remedy))
-            who = {"patient_id": self.y.patient_id[task.test], "repeat": task.repeat, "fold": task.fold}
             part = pd.DataFrame(who | {"model": name} | found)
             parts.append(part.astype({"group": object, "risk": float}))
-        return FoldResult(task.label, pd.concat(parts, ignore_index=True), failures, selected)
+        return FoldResult(task.label, pd.concat(parts, ignore_index=True), failures, selected, imitations)
 
-    def _one(self, model: Any, task: FoldTask) -> tuple[dict[str, Any], Sequence[str]]:
-        """Predictions of the patients held out by column, and the features that the model chose."""
+    def _fitted(self, model: Any, task: FoldTask) -> Any:
+        """The model, fitted to the patients of the other folds."""
         train = task.training(len(self.y))
-        fitted = fit_copy(model, self.X.iloc[train], self.y.take(train), task.seed)
+        return fit_copy(model, self.X.iloc[train], self.y.take(train), task.seed)
+
+    def _one(self, fitted: Any, task: FoldTask) -> tuple[dict[str, Any], Sequence[str]]:
+        """Predictions of the patients held out by column, and the features that the model chose."""
         last, held = last_step(fitted, self.X.iloc[task.test])
         risk = np.asarray(last.predict_risk(held), dtype=float)
         pfs = last.predict_survival(held, self.horizons_months)
