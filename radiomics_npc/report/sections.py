@@ -16,7 +16,7 @@ from radiomics_npc.report import (
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.pieces import bullets, markdown_html, pairs, paragraph, yaml_text
 
-__all__ = ["sections_of"]
+__all__ = ["section_titles", "sections_of"]
 
 Content = Mapping[str, Any]
 
@@ -77,6 +77,17 @@ _REST: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "versions": ("Versions", _versions),
 }
 _FOUND_IN_PATIENTS = {*_RESULTS, "table_one", "stability", "sample_size", "complete_cases", "contours"}
+
+
+def section_titles() -> dict[str, str]:
+    """Title of every section that there can be, by its key in the content.
+
+    Examples
+    --------
+    >>> section_titles()["table_one"]
+    'Baseline'
+    """
+    return {key: title for key, (title, _) in {**_PATIENTS, **_RESULTS, **_REST}.items()}
 
 
 def sections_of(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
