@@ -257,6 +257,7 @@ class StudySettings(_Settings):
     output: Path = Path("run")
     seed: int = 20240101
     jobs: int = Field(default=0, ge=0)
+    quality_page: bool = True
     cohort: CohortSettings
     segmentation: SegmentationSettings | None = None
     features: FeatureSettings | None = Field(default_factory=FeatureSettings)

@@ -36,7 +36,7 @@ from radiomics_npc.report.content import write_run_report
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
 from radiomics_npc.storage import FeatureStore, read_table, write_table
-from radiomics_npc.study_figures import draw_montage, draw_nomogram
+from radiomics_npc.study_figures import draw_montage, draw_nomogram, draw_quality
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.validation.cross_validation import CrossValidation
@@ -181,6 +181,7 @@ class Study:
                 write_table(self.run_folder / "failures.csv", found.failures)
                 draw_montage(cohort, found, self._run, None if contours is None else contours.drawn)
                 self._features = found
+            draw_quality(cohort, found, self._prepare(), self.settings, self._run, contours)
         return self._features
 
     def perturb(self) -> RepeatedFeatures | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.cohort.findings import CheckReport
+from radiomics_npc.contours import PredictedContours
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.style import save_figure
 from radiomics_npc.report.montage import cohort_montage
+from radiomics_npc.report.quality_page import write_quality_page
 from radiomics_npc.run_folder import RunFolder
-from radiomics_npc.settings import NomogramSettings
+from radiomics_npc.settings import NomogramSettings, StudySettings
 from radiomics_npc.survival.models.model_file import load_model
 
-__all__ = ["draw_montage", "draw_nomogram"]
+__all__ = ["draw_montage", "draw_nomogram", "draw_quality"]
 
 
 def draw_montage(cohort: Cohort, features: FeatureTable, run: RunFolder, drawn: Cohort | None = None) -> None:
@@ -32,6 +35,43 @@ def draw_montage(cohort: Cohort, features: FeatureTable, run: RunFolder, drawn: 
     figure = cohort_montage(cohort, list(sound), drawn=drawn)
     if figure is not None:
         save_figure(figure, run.figures / "montage.png")
+
+
+def draw_quality(
+    cohort: Cohort,
+    features: FeatureTable,
+    report: CheckReport,
+    settings: StudySettings,
+    run: RunFolder,
+    contours: PredictedContours | None = None,
+) -> None:
+    """Write quality.html, on which every contour can be looked at, unless the study turns it off.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the masks that were measured.
+    features : FeatureTable
+        What failed is said on the page.
+    report : CheckReport
+        What the check noticed is said, too.
+    settings : StudySettings
+    run : RunFolder
+    contours : PredictedContours, optional
+        Flags of predicted masks, and those drawn by hand.
+    """
+    page = run.path / "quality.html"
+    if not settings.quality_page:
+        page.unlink(missing_ok=True)
+        run.record(quality=None)
+        return
+    with run.stage("quality"):
+        found = write_quality_page(
+            cohort, page, title=settings.name, failures=features.failures, findings=report.to_frame(),
+            flags=None if contours is None else contours.table,
+            drawn=None if contours is None else contours.drawn, jobs=settings.jobs,
+        )  # fmt: skip
+        run.record(quality=found)
 
 
 def draw_nomogram(wanted: NomogramSettings, run: RunFolder) -> bool:
