@@ -83,6 +83,7 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
         All keys are optional.
 
         ``title``, ``study``, ``created`` : str
+            What stands at the top.
         ``simulated`` : bool
             Patients that never lived: a banner says so.
         ``outcome`` : dict
