@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,8 +97,12 @@ class PredictedContours:
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a patient and sequence; simulated, if so."""
-        return self.table.assign(simulated=True) if self.cohort.simulated else self.table
+        """One row a patient and sequence; simulated patients, and networks that know no others, if so."""
+        said = {
+            "trained_on_simulated_heads_only": self.model["simulated"],
+            "simulated": self.cohort.simulated,
+        }
+        return self.table.assign(**{column: True for column, true in said.items() if true})
 
 
 def describe_segmenter(settings: SegmentationSettings) -> dict[str, Any]:
@@ -176,7 +179,6 @@ def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder:
     model = describe_segmenter(settings)
     found = _predict(cohort, run_folder / "masks", settings)
     table: pd.DataFrame = found.table.copy() if len(found.table) else pd.DataFrame(columns=_COLUMNS)
-    table["flags"] = ["; ".join(re.findall(r"\w+", str(flags))) for flags in table["flags"]]
     masks = {
         (case.patient_id, s): pair.mask for case in found.cohort.cases for s, pair in case.images.items()
     }
@@ -188,7 +190,7 @@ def predict_contours(cohort: Cohort, settings: SegmentationSettings, run_folder:
     table = table.drop(columns=list(_OF_THE_RUN))
     return PredictedContours(
         found.cohort, table, found.failures[FAILURE_COLUMNS].reset_index(drop=True), model,
-        tuple(getattr(found, "variations", ())),
+        found.variations,
     )  # fmt: skip
 
 

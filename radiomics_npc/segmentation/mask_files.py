@@ -38,6 +38,12 @@ _NAMES: Final = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
 _SUFFIX: Final = ".nii.gz"
 #: What is written on request: the mean probability, and its standard deviation over members and flips.
 _MAPS: Final = ("probability", "uncertainty")
+#: In the header of every file, which may travel without its record, by whether the networks know simulated
+#: heads only. NIfTI has 79 characters for it.
+_NOTES: Final = {
+    True: "Predicted by networks trained on simulated heads only. Review the contour.",
+    False: "Predicted by a model. Review the contour.",
+}
 
 
 def mask_path(folder: Path, sequence: str, kind: str = "ROI") -> Path:
@@ -154,22 +160,26 @@ def write_prediction(
     """
     path = mask_path(folder, sequence)
     _remove(path)
+    note = _NOTES[segmenter.simulated]
     for other, drawn in zip(variation_paths(path, settings.uncertainty), made.varied, strict=True):
-        _write_image(other, drawn[sequence])
+        with _nifti(other) as temporary:
+            _write_image(temporary, drawn[sequence], note)
     for name in _MAPS if settings.probabilities else ():
         found: Volume = getattr(made, name)[sequence]
-        _write_image(mask_path(folder, sequence, name), replace(found, array=found.array.round(3)))
+        with _nifti(mask_path(folder, sequence, name)) as temporary:
+            _write_image(temporary, replace(found, array=found.array.round(3)), note)
     record = _record(made, sequence, key, settings, segmenter)
     with _nifti(path) as temporary:
-        sitk.WriteImage(made.masks[sequence].to_sitk(), str(temporary), True)
+        _write_image(temporary, made.masks[sequence], note)
         record["sha256"] = file_digest(temporary)
         write_json(_record_path(path), record)
     return record
 
 
-def _write_image(path: Path, volume: Volume) -> None:
-    with _nifti(path) as temporary:
-        sitk.WriteImage(volume.to_sitk(), str(temporary), True)
+def _write_image(path: Path, volume: Volume, note: str) -> None:
+    image = volume.to_sitk()
+    image.SetMetaData("ITK_FileNotes", note)
+    sitk.WriteImage(image, str(path), True)
 
 
 def _record(

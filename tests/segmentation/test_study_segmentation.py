@@ -364,6 +364,26 @@ def test_a_tumor_that_was_not_found_counts_in_the_agreement(data, tmp_path, monk
     assert agreement.loc["2", "reference_cm3"] == pytest.approx(truth(seen).array.sum() * 0.072)
 
 
+def test_every_file_says_that_the_networks_know_simulated_heads_only(tmp_path):
+    """Patients are real, and masks and tables are passed on without the records beside them."""
+    from radiomics_npc.segmentation.batch import predict_masks
+    from tests.segmentation.phantoms import Bright, Geometry, head, segmenter
+
+    _write(head(Geometry((64, 64, 10), (3.0, 3.0, 8.0))), tmp_path / "1.nii.gz")
+    cohort = Cohort((Case("1", {"t1": ImageFiles(tmp_path / "1.nii.gz")}),), sequences=("t1",))
+    asked = SegmentationSettings(uncertainty=2, probabilities=True)
+    networks = segmenter(Bright(level=4.5))
+    found = predict_masks(cohort, tmp_path / "masks", settings=asked, segmenter=networks, progress=False)
+    files = sorted((tmp_path / "masks").rglob("*.nii.gz"))
+    assert len(files) == 5  # mask, two variations, probability, uncertainty
+    for path in files:
+        note = sitk.ReadImage(str(path)).GetMetaData("descrip")
+        assert note == "Predicted by networks trained on simulated heads only. Review the contour."
+    for simulated in (True, False):
+        said = contours.PredictedContours(cohort, found.table, found.failures, {"simulated": simulated})
+        assert ("trained_on_simulated_heads_only" in said.to_frame()) is simulated
+
+
 # -- command line and faults --------------------------------------------------------------------
 
 
