@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from radiomics_npc.cohort.failures import FAILURE_COLUMNS
 from radiomics_npc.storage import read_table, write_json, write_table
 
 __all__ = ["FAILURE_COLUMNS", "FeatureTable"]
-
-FAILURE_COLUMNS = ["patient_id", "sequence", "stage", "error", "message", "remedy"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
-from radiomics_npc.errors import MaskError, RadiomicsNPCError
+from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
+from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging.reading import place_mask, read_image, read_mask
 from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
@@ -41,7 +42,6 @@ _BRIGHT: Final = 1000.0
 _BRIGHTEST: Final = 60000.0
 _PARTS: Final = "parts"
 _KINDS: Final = ("images", "target")
-_FAILURE_COLUMNS: Final = ["patient_id", "sequence", "stage", "error", "message", "remedy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def write_cases(
     shutil.rmtree(parts)  # with it the arrays of patients who are no longer in the cohort
     failures = [r.failure for r in results if r.failure is not None]
     return WrittenCases(
-        out, [r.patient_id for r in done], pd.DataFrame(failures, columns=_FAILURE_COLUMNS),
+        out, [r.patient_id for r in done], pd.DataFrame(failures, columns=FAILURE_COLUMNS),
         sum(r.reused for r in done),
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def _without_copies(results: list[_Result]) -> list[_Result]:
             copied = MaskError(
                 "an image is that of another patient", "Check the paths of both in the manifest."
             )
-            result = _Result(result.patient_id, failure=_failure(result.patient_id, copied))
+            result = _Result(result.patient_id, failure=failure_row(result.patient_id, "", "arrays", copied))
         elif result.about is not None:
             images |= set(result.about["images"])
         kept.append(result)
@@ -194,7 +194,7 @@ def _write_part(case: Case, parts: Path, grid: NetworkGrid, on_mismatch: str) ->
         write_json(about_file, about)
         return _Result(case.patient_id, about)
     except Exception as error:  # noqa: BLE001 - a fault of one patient must not stop the others
-        return _Result(case.patient_id, failure=_failure(case.patient_id, error))
+        return _Result(case.patient_id, failure=failure_row(case.patient_id, "", "arrays", error))
 
 
 def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> tuple[str, list[str]]:
@@ -255,16 +255,3 @@ def _scaled(image: NDArray[np.float32]) -> NDArray[np.float16]:
     image = image - image.min()
     bright = float(np.percentile(image, _BRIGHT_PERCENT)) or float(image.max()) or 1.0
     return np.minimum(image * (_BRIGHT / bright), _BRIGHTEST).astype(np.float16)
-
-
-def _failure(patient_id: str, error: Exception) -> dict[str, str]:
-    if isinstance(error, RadiomicsNPCError):
-        message, remedy = error.message, error.remedy
-    else:
-        # the text of an unforeseen error may hold folders named after the patient
-        message = f"unexpected {type(error).__name__}"
-        remedy = "Open image and mask in a viewer; if both are sound, report this as our fault."
-    return {
-        "patient_id": patient_id, "sequence": "", "stage": "arrays", "error": type(error).__name__,
-        "message": message, "remedy": remedy,
-    }  # fmt: skip

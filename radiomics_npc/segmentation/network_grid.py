@@ -23,7 +23,7 @@ from radiomics_npc.segmentation.frames import Frame
 from radiomics_npc.segmentation.slabs import NetworkGrid, standardize
 from radiomics_npc.settings import SEQUENCES, Sequence
 
-__all__ = ["find_frame", "from_network", "reference_sequence", "resample", "to_network"]
+__all__ = ["check_image", "find_frame", "from_network", "reference_sequence", "resample", "to_network"]
 
 Floats = NDArray[np.float32]
 
@@ -123,7 +123,8 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     it is the middle of the image. Slices thinner than 1 mm are averaged.
     """
     reference = images[reference_sequence(images)]
-    _check(images)
+    for name, volume in images.items():
+        check_image(name, volume)
     stored = _turned(reference)
     thin = max(1, round(_THINNEST_MM / stored.spacing_mm[2]))
     slices = max(1, stored.shape[0] // thin)
@@ -137,14 +138,19 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     )
 
 
-def _check(images: Mapping[Sequence, Volume]) -> None:
-    """Refuse what would pass for an absent sequence, or make every logit NaN."""
-    for name, volume in images.items():
-        if volume.array.ndim != 3:
-            raise ImageError(f"image {name} has {volume.array.ndim} dimensions, not 3", "Give a volume.")
-        # one NaN or infinity makes a minimum or a maximum so: quicker than a look at every voxel
-        if not np.isfinite([float(volume.array.min()), float(volume.array.max())]).all():
-            raise ImageError(f"image {name} holds intensities that are not finite", "Export the image again.")
+def check_image(name: str, volume: Volume) -> None:
+    """Refuse what would pass for an absent sequence, or make every logit NaN.
+
+    Raises
+    ------
+    ImageError
+        The image is not 3D, or holds values that are not finite.
+    """
+    if volume.array.ndim != 3:
+        raise ImageError(f"image {name} has {volume.array.ndim} dimensions, not 3", "Give a volume.")
+    # one NaN or infinity makes a minimum or a maximum so: quicker than a look at every voxel
+    if not np.isfinite([float(volume.array.min()), float(volume.array.max())]).all():
+        raise ImageError(f"image {name} holds intensities that are not finite", "Export the image again.")
 
 
 def _body_middle(volume: Volume, stored: Frame) -> tuple[float, float]:
