@@ -215,19 +215,16 @@ def predict(
 
 @app.command()
 def nomogram(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Cox model folder.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A folder of a Cox model or a surrogate.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the files; the current one by default.")
     ] = None,
     horizons: Horizons = None,
 ) -> None:
     """Draw the nomogram of a Cox model: svg, pdf, png, table and the interactive page."""
-    from radiomics_npc.nomogram.nomogram import Nomogram
-    from radiomics_npc.survival.models.model_file import load_model
+    from radiomics_npc.nomogram.saved_model import nomogram_of_folder
 
-    folder = out or Path.cwd()
-    drawn = Nomogram.from_model(load_model(model), horizons=horizons or (36.0, 60.0))
-    for path in drawn.write(folder):
+    for path in nomogram_of_folder(model, horizons).write(out or Path.cwd()):
         typer.echo(os.path.relpath(path))
 
 

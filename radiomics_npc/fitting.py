@@ -16,6 +16,7 @@ from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FeatureTable
+from radiomics_npc.fitted_surrogates import make_surrogates, with_surrogates
 from radiomics_npc.nomogram.style import mark_simulated, save_figure
 from radiomics_npc.parallel import single_threaded
 from radiomics_npc.provenance import software_versions
@@ -30,6 +31,7 @@ from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
 from radiomics_npc.survival.models.shap_values import shap_values
 from radiomics_npc.survival.models.standard import candidate_parameters, standard_model
+from radiomics_npc.survival.models.surrogate import SurrogateModel
 from radiomics_npc.survival.validation.appraisal import appraise
 from radiomics_npc.survival.validation.centers import center_scores
 from radiomics_npc.survival.validation.contour_uncertainty import contour_uncertainty
@@ -38,6 +40,7 @@ from radiomics_npc.survival.validation.learning_curve import learning_curve
 from radiomics_npc.survival.validation.optimism import bootstrap_validate
 from radiomics_npc.survival.validation.oracle import oracle_scores
 from radiomics_npc.survival.validation.permutation import permutation_test
+from radiomics_npc.survival.validation.surrogate_fidelity import surrogate_fidelity
 
 __all__ = ["Fitting"]
 
@@ -96,6 +99,7 @@ class Fitting:
                 self._save(name, model)
             result = self._validate()
             self._write(result)
+            self._imitate(models, result)
             self._explain(models)
             self._move_contours(models)
             self._validate_further()
@@ -122,11 +126,13 @@ class Fitting:
 
     def _finished(self) -> CrossValidation | None:
         """The cross-validation in the run folder, if it is of this very design."""
-        if self.run.read_record().get("fit_key") != self.key():
+        record = self.run.read_record()
+        if record.get("fit_key") != self.key():
             return None
         names = ("cross_validation.json", "predictions.parquet", "failed_fits.csv", "selected_features.csv")
         parts = [self.run.tables / name for name in names]
         parts += [self.run.models / name / "model.json" for name in self.wanted.fit if _is_saved(name)]
+        parts += [self.run.models / name / "model.json" for name in record.get("surrogates", [])]
         return CrossValidation.read(self.run.tables, self.data.y) if all(p.exists() for p in parts) else None
 
     def _size_up(self) -> None:
@@ -153,7 +159,7 @@ class Fitting:
             for name in self.wanted.fit
         }  # fmt: skip
 
-    def _save(self, name: str, model: PrognosticModel) -> None:
+    def _save(self, name: str, model: PrognosticModel | SurrogateModel) -> None:
         if _is_saved(name):
             made = None if self.features is None else self.features.settings
             save_model(
@@ -168,11 +174,23 @@ class Fitting:
             return {}
         return {"contours": {k: known[k] for k in ("name", "sha256", "simulated")} | {"when": wanted.when}}
 
-    def _horizons(self, model: PrognosticModel) -> list[float] | None:
+    def _horizons(self, model: PrognosticModel | SurrogateModel) -> list[float] | None:
         """Months that the nomogram is asked for, as far as the patients are followed."""
         wanted = self.settings.nomogram
         known = [] if wanted is None else [h for h in wanted.horizons_months if h <= model.follow_up_months_]
         return known or None
+
+    def _imitate(self, models: dict[str, PrognosticModel], result: CrossValidation) -> None:
+        """Write surrogates of the boosted models, and how well they imitate patients held out."""
+        fidelity = surrogate_fidelity(
+            result.imitations, self.data.y, confidence=self.settings.validation.confidence
+        )
+        self._put("surrogate_fidelity", fidelity.table)
+        boosted = {name: models[name] for name in with_surrogates(self.settings)}
+        made = dict(make_surrogates(boosted, self.data.X, self.data.y, fidelity, self.run))
+        for name, surrogate in made.items():
+            self._save(name, surrogate)
+        self.run.record(surrogates=list(made))
 
     def _explain(self, models: dict[str, PrognosticModel]) -> None:
         """Proportional hazards of the Cox models, and what moves the risk in the boosted ones."""
@@ -218,9 +236,13 @@ class Fitting:
         return self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
 
     def _validate(self) -> CrossValidation:
-        return self.cross_validate(self.wanted.fit, self.data.X.index)
+        return self.cross_validate(
+            self.wanted.fit, self.data.X.index, surrogates=with_surrogates(self.settings)
+        )
 
-    def cross_validate(self, names: Iterable[str], patients: pd.Index) -> CrossValidation:
+    def cross_validate(
+        self, names: Iterable[str], patients: pd.Index, *, surrogates: Iterable[str] = ()
+    ) -> CrossValidation:
         """Cross-validate some models on some patients, as the study says; nothing is written."""
         options, wanted, by = self.settings.validation, self.settings.nomogram, self.held_out_by
         models = {name: model for name, model in self._models().items() if name in set(names)}
@@ -229,7 +251,7 @@ class Fitting:
             folds=options.folds, repeats=options.repeats, random_state=self.settings.seed,
             design=split_design(options, None if by is None else by.reindex(patients)),
             jobs=self.settings.jobs, confidence=options.confidence, horizon_months=self.horizon_months,
-            also_months=() if wanted is None else wanted.horizons_months,
+            also_months=() if wanted is None else wanted.horizons_months, surrogates=list(surrogates),
         )  # fmt: skip
 
     def _validate_further(self) -> None:

@@ -37,6 +37,7 @@ _FIT_TABLES = [
     "optimism.csv", "optimism_632.csv", "permutation_test.csv", "learning_curve.csv", "centers.csv",
     "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv", "contour_uncertainty*.csv",
     "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv", "segmentation_c_index.csv",
+    "surrogate_fidelity.csv", "surrogate_predictions.parquet",
 ]  # fmt: skip
 # What is said of predicted masks, and of that what compares them with drawn ones.
 _COMPARISON = (
@@ -141,12 +142,11 @@ class RunFolder:
         self.forget_nomogram()
         old = [path for name in _FIT_TABLES for path in self.tables.glob(name)]
         old += [path for name in _FIT_FIGURES for path in self.figures.glob(name)]
-        old += [
-            self.models / m / name for m in MODEL_NAMES for name in ("model.json", "model.ubj", "card.md")
-        ]
+        folders = [self.models / f"{m}{kind}" for m in MODEL_NAMES for kind in ("", "_surrogate")]
+        old += [folder / name for folder in folders for name in ("model.json", "model.ubj", "card.md")]
         for path in old:
             path.unlink(missing_ok=True)
-        for folder in (self.models / m for m in MODEL_NAMES):
+        for folder in folders:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 

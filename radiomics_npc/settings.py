@@ -248,6 +248,7 @@ class NomogramSettings(_Settings):
 
     model: ModelName = "combined_cox"
     horizons_months: list[float] = Field(default_factory=lambda: [36.0, 60.0])
+    surrogates: bool = True
 
 
 class StudySettings(_Settings):

@@ -7,6 +7,7 @@ from typing import Any
 
 from radiomics_npc.errors import ConfigError, HorizonError
 from radiomics_npc.survival.estimation.baseline import step_function
+from radiomics_npc.survival.models.tree_model import TreeModel
 
 __all__ = ["checked_quantiles", "cox_with_points", "hazard_at", "told_by"]
 
@@ -20,6 +21,11 @@ def cox_with_points(model: Any) -> Any:
         It is no fitted Cox model, or points mean another survival in each stratum.
     """
     cox = getattr(model, "cox_", model)
+    if isinstance(getattr(model, "last_step", model), TreeModel):
+        raise ConfigError(
+            "trees have no points scale: their risk is no sum of points of one variable each",
+            "Draw a Cox model, or the surrogate of a boosted model: a Cox-type model that imitates it.",
+        )
     if not hasattr(cox, "terms_"):
         raise ConfigError(
             f"a {type(model).__name__} has no points scale", "Draw the nomogram of a fitted Cox model."

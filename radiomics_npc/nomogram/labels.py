@@ -97,9 +97,14 @@ def model_label(model: str) -> str:
     --------
     >>> model_label("combined_cox"), model_label("clinical_forest"), model_label("oracle")
     ('Combined, Cox', 'Clinical, random survival forest', 'Oracle (true risk)')
+    >>> model_label("combined_boosted_surrogate")
+    'Surrogate of combined, boosted trees'
     """
     if model == "oracle":
         return "Oracle (true risk)"
+    if model.endswith("_surrogate"):
+        label = model_label(model.removesuffix("_surrogate"))
+        return f"Surrogate of {label[:1].lower()}{label[1:]}"
     content, _, method = model.partition("_")
     if content in _CONTENT and method in _METHOD:
         return f"{_CONTENT[content]}, {_METHOD[method]}"
@@ -114,5 +119,5 @@ def with_model_labels(text: str) -> str:
     >>> with_model_labels("No AUC of combined_cox at 36 months.")
     'No AUC of "Combined, Cox" at 36 months.'
     """
-    names = rf"\b(?:{'|'.join(_CONTENT)})_(?:{'|'.join(_METHOD)})\b"
+    names = rf"\b(?:{'|'.join(_CONTENT)})_(?:{'|'.join(_METHOD)})(?:_surrogate)?\b"
     return re.sub(names, lambda found: f'"{model_label(found[0])}"', text)

@@ -249,25 +249,24 @@ def is_boosted(model: Any) -> bool:
 
 
 def fidelity_words(name: str, fidelity: Mapping[str, float]) -> str:
-    """One sentence on how well a surrogate imitates.
+    """Whose surrogate it is, and how well it imitates.
 
     Examples
     --------
-    >>> fidelity_words("combined_boosted", {"r2": 0.81, "survival_difference_60": 0.031})
-    'Surrogate of combined_boosted, an imitation. On patients held out: R² 0.81; survival at 60 months differs by 0.031 on average.'
-    """  # noqa: E501
+    >>> fidelity_words("combined_boosted", {"r2": 0.81, "survival_difference_60": 0.031})[:59]
+    'Surrogate of combined_boosted, an imitation without confide'
+    """
     parts = [
         f"{words} {fidelity[key]:.2f}"
         for key, words in (("r2", "R²"), ("spearman", "rank correlation of the risks"))
         if key in fidelity
     ]
-    parts += [
-        f"survival at {key.rpartition('_')[2]} months differs by {value:.3f} on average"
-        for key, value in fidelity.items()
-        if key.startswith("survival_difference_")
-    ]
-    known = f"On patients held out: {'; '.join(parts)}." if parts else "How well is not known."
-    return f"Surrogate of {name}, an imitation. {known}"
+    gaps = {key.rpartition("_")[2]: gap for key, gap in fidelity.items() if key.startswith("survival_diff")}
+    if gaps:
+        months, sizes = ", ".join(gaps), ", ".join(f"{gap:.3f}" for gap in gaps.values())
+        parts.append(f"survival at {months} months differs by {sizes} on average")
+    known = f"On patients held out: {'; '.join(parts)}." if parts else "How well it imitates is not known."
+    return f"Surrogate of {name}, an imitation without confidence intervals. {known}"
 
 
 def _knots(values: pd.Series, wanted: int) -> int:

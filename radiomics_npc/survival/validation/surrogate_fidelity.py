@@ -137,11 +137,12 @@ def surrogate_fidelity(
     >>> surrogate_fidelity(table, y).of("m")["r2"]
     0.9
     """
+    if imitations.empty:
+        return SurrogateFidelity(pd.DataFrame(columns=_COLUMNS), y.simulated)
     parts = [
         _of_model(str(name), rows, y, confidence) for name, rows in imitations.groupby("model", sort=False)
     ]
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
-    return SurrogateFidelity(table[_COLUMNS], y.simulated)
+    return SurrogateFidelity(pd.concat(parts, ignore_index=True)[_COLUMNS], y.simulated)
 
 
 def _of_model(name: str, rows: pd.DataFrame, y: Outcome, confidence: float) -> pd.DataFrame:
