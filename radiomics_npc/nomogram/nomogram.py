@@ -15,7 +15,7 @@ import pandas as pd
 from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.nomogram.fitted_cox import checked_quantiles, cox_with_points, hazard_at, told_by
 from radiomics_npc.nomogram.interactions import Group, axis_groups, axis_label
-from radiomics_npc.nomogram.labels import column_label
+from radiomics_npc.nomogram.labels import column_label, with_model_labels
 from radiomics_npc.nomogram.precision import Precision
 from radiomics_npc.nomogram.scale import PointsScale, scale_of
 from radiomics_npc.storage import write_table, write_text
@@ -58,12 +58,16 @@ class Nomogram:
         Quantiles of survival time with an axis: 0.5 is the median.
     baseline_months, baseline_hazard : tuple of float
         Steps of the baseline cumulative hazard, at a linear predictor of 0; quantiles need them.
+    follow_up_months : float, optional
+        Where the survival curve ends; by default at the last event.
     precision : Precision, optional
         What confidence intervals need.
     risk_groups : RiskGroups, optional
         With the cut points of the training patients' risks (linear predictors).
     digest : str
         Of the model file, if it was made from one.
+    note : str
+        What must stand wherever it is shown, such as whose surrogate the model is.
 
     Examples
     --------
@@ -90,9 +94,11 @@ class Nomogram:
     quantiles: tuple[float, ...] = ()
     baseline_months: tuple[float, ...] = ()
     baseline_hazard: tuple[float, ...] = ()
+    follow_up_months: float | None = None
     precision: Precision | None = None
     risk_groups: RiskGroups | None = None
     digest: str = ""
+    note: str = ""
 
     @classmethod
     def from_model(
@@ -147,9 +153,11 @@ class Nomogram:
             quantiles=checked_quantiles(quantiles),
             baseline_months=tuple(map(float, cox.baseline_["time_months"])),
             baseline_hazard=tuple(map(float, cox.baseline_["cumulative_hazard"])),
-            precision=Precision.of(cox),
+            follow_up_months=float(cox.follow_up_months_),
+            precision=Precision.of(cox) if hasattr(cox, "covariance_") else None,
             risk_groups=getattr(model, "groups_", None),
             digest=told_by(model, cox, "sha256_") or "",
+            note=with_model_labels(told_by(model, cox, "note") or ""),
         )
         highest = nomogram.scale.linear_predictor(nomogram.scale.largest_total)  # refuses one without effect
         for q in nomogram.quantiles:

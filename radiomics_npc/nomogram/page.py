@@ -1,7 +1,8 @@
 """The nomogram as one offline page: drawn, tabulated, and calculated in the browser.
 
-The page holds coefficients and training ranges, no patient. Its content security
-policy forbids every outside call and every script but its own.
+The page holds coefficients, their covariance, the baseline and training ranges, no
+patient. Its content security policy forbids every outside call and every script but
+its own.
 """
 
 from __future__ import annotations
@@ -9,139 +10,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from radiomics_npc._version import __version__
-from radiomics_npc.nomogram.labels import column_label, level_label
-from radiomics_npc.nomogram.layout import Row, layout, survival_title, wrapped
-from radiomics_npc.nomogram.terms import known_levels
-from radiomics_npc.storage import content_key
+from radiomics_npc.errors import ConfigError
+from radiomics_npc.nomogram.card import STEPS, model_card, slider_of
+from radiomics_npc.nomogram.page_drawing import CURVE_FRAME, LEFT, LENGTH, curve_svg, nomogram_svg
+from radiomics_npc.nomogram.translation import (
+    LANGUAGES,
+    axis_text,
+    column_text,
+    level_text,
+    outcome_text,
+    phrase,
+)
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from radiomics_npc.nomogram.nomogram import Nomogram
-    from radiomics_npc.survival.design import Term
 
-__all__ = ["model_card", "nomogram_page", "nomogram_svg"]
+__all__ = ["nomogram_page"]
 
-# Pixels of the drawing.
-_LEFT, _LENGTH, _RIGHT, _FONT = 170, 640, 30, 13
-
-
-def _card_variable(nomogram: Nomogram, term: Term) -> dict[str, Any]:
-    axis = nomogram.scale.axis(term.name)
-    variable: dict[str, Any] = {
-        "name": term.name,
-        "label": column_label(term.name),
-        "kind": term.kind,
-        "lowest": float(axis.effects.min()),
-    }
-    if term.kind == "factor":
-        variable["levels"] = [
-            [level, level_label(level), effect] for level, effect in known_levels(term).items()
-        ]
-    else:
-        assert term.range is not None
-        low, high = (float(end) for end in term.range)
-        variable |= {"coefficients": list(term.coefficients), "low": low, "high": high}
-        if term.kind == "spline":
-            variable["knots"] = list(term.knots)
-    return variable
-
-
-def model_card(nomogram: Nomogram) -> dict[str, Any]:
-    """All that the page calculates with, as plain values for JSON.
-
-    Parameters
-    ----------
-    nomogram : Nomogram
-
-    Returns
-    -------
-    dict
-        ``variables`` (coefficients, levels, training ranges), ``pointsPerUnit``,
-        ``intercept``, ``horizons``, ``outcome``, ``simulated``, ``software``, ``hash``.
-    """
-    scale = nomogram.scale
-    card: dict[str, Any] = {
-        "format": 1,
-        "outcome": nomogram.outcome,
-        "simulated": nomogram.simulated,
-        "variables": [_card_variable(nomogram, term) for term in nomogram.terms],
-        "pointsPerUnit": scale.points_per_unit,
-        "intercept": scale.intercept,
-        "largestTotal": scale.largest_total,
-        "horizons": [
-            {"months": m, "label": survival_title(m, nomogram.outcome), "cumulativeHazard": h}
-            for m, h in zip(nomogram.horizons_months, nomogram.hazards, strict=True)
-        ],
-    }
-    return card | {"software": f"radiomics_npc {__version__}", "hash": content_key(card)[:12]}
-
-
-def _svg_row(row: Row, y: float, index: int) -> str:
-    """One axis as SVG; text in the current color, so that it follows light and dark."""
-    from markupsafe import escape
-
-    lines = wrapped(row.title)
-    first = y + 4 - (len(lines) - 1) * 8
-    weight = ' font-weight="700"' if row.kind in ("points", "total") else ""
-    words = "".join(
-        f'<text x="{_LEFT - 28}" y="{first + 16 * i:g}" text-anchor="end"{weight}>{escape(line)}</text>'
-        for i, line in enumerate(lines)
-    )
-    path = f"M{_LEFT + row.start * _LENGTH:.1f} {y:g}H{_LEFT + row.end * _LENGTH:.1f}"
-    for tick in row.ticks:
-        above = row.kind == "points" or tick.lane == "above"
-        length = (6 if tick.text else 4) + 15 * (tick.lane == "far below")
-        x = _LEFT + tick.x * _LENGTH
-        path += f"M{x:.1f} {y:g}v{-length if above else length}"
-        if tick.text:
-            base = y - length - 4 if above else y + length + 13
-            words += f'<text x="{x:.1f}" y="{base:g}" text-anchor="middle">{escape(tick.text)}</text>'
-    mark = f'<circle id="mark{index}" class="mark" r="5" cy="{y:g}" visibility="hidden"/>' if row.name else ""
-    return f'<path d="{path}"/>{words}{mark}'
-
-
-def nomogram_svg(nomogram: Nomogram) -> str:
-    """The nomogram as an ``<svg>`` element; its marks ``mark0`` ... are moved by the page.
-
-    Parameters
-    ----------
-    nomogram : Nomogram
-
-    Returns
-    -------
-    str
-    """
-    rows = layout(nomogram, character=0.62 * _FONT / _LENGTH)
-    y, places = 34.0, []
-    for i, row in enumerate(rows):
-        if i:
-            y += 22 + 16 * ("above" in row.lanes) + 18 * (row.kind == "total")
-            y += 8 * max(0, len(wrapped(row.title)) - 1)
-        places.append(y)
-        y += 24 + 15 * ("far below" in row.lanes) + 8 * max(0, len(wrapped(row.title)) - 2)
-    last = [row.kind for row in rows].index("total")
-    guides = "".join(f"M{_LEFT + t * _LENGTH / 10:g} {places[0]:g}V{places[last - 1]:g}" for t in range(11))
-    drawn = "".join(_svg_row(row, at, i - 1) for i, (row, at) in enumerate(zip(rows, places, strict=True)))
-    width = _LEFT + _LENGTH + _RIGHT
-    line = f'<path id="total" class="mark" d="M0 {places[last]:g}V{places[-1]:g}" visibility="hidden"/>'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y:g}" role="img" '
-        f'aria-labelledby="drawing-title" font-size="{_FONT}">'
-        f'<title id="drawing-title">Nomogram for {_escape(nomogram.outcome)}</title>'
-        f'<path class="guide" d="{guides}"/>{drawn}{line}</svg>'
-    )
-
-
-def _escape(text: str) -> str:
-    from markupsafe import escape
-
-    return str(escape(text))
+_LARGEST = 60_000  # bytes
 
 
 @cache
@@ -149,14 +42,92 @@ def _asset(name: str) -> str:
     return resources.files("radiomics_npc.nomogram").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def _script() -> str:
+    """The page's script without its comments and indentation."""
+    lines = (line.strip() for line in (_asset("predict.js") + _asset("page.js")).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
 def _json_for_script(card: dict[str, Any]) -> Markup:
     """JSON that cannot end the script element it stands in."""
     from markupsafe import Markup
 
-    return Markup(json.dumps(card, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"))
+    text = json.dumps(card, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
 
 
-def nomogram_page(nomogram: Nomogram) -> str:
+def _number(value: float, decimals: int | None = None) -> str:
+    """Number as printed, with a true minus sign."""
+    text = f"{value:.6g}" if decimals is None else f"{value:.{decimals}f}"
+    return text.replace("-", "−")
+
+
+def _notes(nomogram: Nomogram) -> list[str]:
+    """Phrases that say what the numbers are, and what the intervals do not hold."""
+    notes, known = ["about_model"], nomogram.precision
+    if known is not None:
+        notes.append("about_interval")
+        notes += ["about_score"] if "rad_score" in nomogram.columns else []
+        notes += ["about_penalty"] if known.penalized else []
+    else:
+        notes.append("about_no_interval")
+    if nomogram.risk_groups is not None:
+        notes.append(f"groups_{nomogram.risk_groups.how}")
+    return notes
+
+
+def _totals(nomogram: Nomogram) -> Iterator[tuple[float, float, list[float]]]:
+    """Total points, linear predictor, survival at each horizon."""
+    table = nomogram.total_points_table(step=10)
+    horizons = len(nomogram.horizons_months)
+    for row in table.itertuples(index=False, name=None):
+        yield row[0], row[1], list(row[2 : 2 + horizons])
+
+
+def _rendered(nomogram: Nomogram, card: dict[str, Any], language: str) -> str:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    script = _script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    single = [term for term in nomogram.terms if term.kind != "interaction"]
+    curve = card["curve"]
+    return environment.from_string(_asset("nomogram.html.j2")).render(
+        card=card,
+        language=language,
+        code=LANGUAGES[language],
+        outcome=outcome_text(nomogram.outcome),
+        card_json=_json_for_script(card),
+        style=Markup(_asset("page.css").strip()),
+        script=Markup(script),
+        script_hash=digest,
+        axes=f"{LEFT} {LENGTH}",
+        frame=" ".join(map(str, CURVE_FRAME)),
+        svg=Markup(nomogram_svg(nomogram)),
+        curve=Markup(curve_svg(nomogram, curve["last"])) if curve else "",
+        sliders=[None if term.kind == "factor" else slider_of(term) for term in single],
+        points=[(axis, axis_text(axis.name, axis.settings)) for axis in nomogram.scale.axes],
+        totals=list(_totals(nomogram)),
+        formula=[
+            (_feature_text(str(row.feature)), row.coefficient) for row in nomogram.formula().itertuples()
+        ],
+        notes=_notes(nomogram),
+        note=phrase("note", note=nomogram.note) if nomogram.note else None,
+        phrase=phrase,
+        level_text=level_text,
+        number=_number,
+        zip=zip,
+    )
+
+
+def _feature_text(feature: str) -> dict[str, str]:
+    return phrase("intercept") if feature == "intercept" else column_text(feature)
+
+
+def nomogram_page(nomogram: Nomogram, language: Literal["en", "zh"] = "en") -> str:
     """The interactive page, self-contained and under 60 kB.
 
     A value outside the training range gives a message and no probability. With
@@ -166,33 +137,32 @@ def nomogram_page(nomogram: Nomogram) -> str:
     Parameters
     ----------
     nomogram : Nomogram
+    language : {"en", "zh"}
+        English or Simplified Chinese to begin with; the page holds both, and a switch.
 
     Returns
     -------
     str
-        HTML.
-    """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
+        HTML. Where 60 kB do not suffice the survival curve has fewer steps, and then no band.
 
-    script = _asset("predict.js") + _asset("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    card = model_card(nomogram)
-    totals = nomogram.total_points_table(step=10)
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(_asset("nomogram.html.j2")).render(
-        card=card,
-        card_json=_json_for_script(card),
-        script=Markup(script),
-        script_hash=digest,
-        left=_LEFT,
-        length=_LENGTH,
-        svg=Markup(nomogram_svg(nomogram)),
-        points=[(axis, column_label(axis.name)) for axis in nomogram.scale.axes],
-        level_label=level_label,
-        zip=zip,
-        totals=totals.itertuples(index=False, name=None),
-        formula=list(nomogram.formula().itertuples(index=False, name=None)),
-    )
+    Raises
+    ------
+    ConfigError
+        Another language.
+
+    Examples
+    --------
+    >>> from radiomics_npc.nomogram.nomogram import Nomogram
+    >>> from radiomics_npc.survival.design import Term
+    >>> page = nomogram_page(Nomogram((Term("age", "linear", (0.02,), range=(20, 70)),), (60,), (0.1,)))
+    >>> page[:15], "src=" in page, "href=" in page
+    ('<!DOCTYPE html>', False, False)
+    """
+    if language not in LANGUAGES:
+        raise ConfigError(f"the page does not speak {language!r}", f"Take one of {', '.join(LANGUAGES)}.")
+    page = ""
+    for steps, band in ((STEPS, True), (STEPS // 2, True), (STEPS, False), (STEPS // 4, False)):
+        page = _rendered(nomogram, model_card(nomogram, steps=steps, band=band), language)
+        if len(page.encode()) < _LARGEST:
+            break
+    return page
