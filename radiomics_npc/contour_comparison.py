@@ -122,6 +122,6 @@ def _compare(pair: _Pair) -> _Compared:
         found = segmentation_metrics(mask, drawn, tolerances_mm=_TOLERANCES_MM)
         measured = found.to_frame().iloc[0]
         row |= {name: measured[name] for name in _MEASURES}
-    except RadiomicsNPCError:  # said by the extraction, which fails on the same file
+    except RadiomicsNPCError:  # said by the check, which reads the same files
         row |= dict.fromkeys(_MEASURES, np.nan)
     return _Compared(f"{pair.patient_id} {pair.sequence}", row)

@@ -48,6 +48,7 @@ def compare_models(fitting: Fitting, drawn: Cohort, found: CrossValidation, stor
         table = compare_c_index(fitting, features, found)
     except RadiomicsNPCError as error:  # few patients may have drawn masks; the study itself is done
         run.log(f"models of drawn contours could not be compared: {error}")
+        run.record(comparison_failure=str(error))  # for the report
         return
     if len(table):
         write_table(path, table.assign(simulated=True) if drawn.simulated else table)

@@ -222,7 +222,7 @@ def segment_cohort(
     CheckReport([*report.findings, *found.findings()]).write(run.path)
     write_table(run.tables / "segmentation.csv", found.to_frame())
     write_table(run.path / "failures.csv", found.failures)
-    run.record(segmentation=found.model)
+    run.record(segmentation=found.model, comparison_failure=None)
     drawn = drawn_contours(cohort) if settings.when == "always" else None
     if drawn is None:
         run.forget_comparison()

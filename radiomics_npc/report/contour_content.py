@@ -50,6 +50,7 @@ def read_contours(folder: Path, settings: Mapping[str, Any], record: Mapping[str
     }  # fmt: skip
     effects = {
         "c_index": read_optional(tables / "segmentation_c_index.csv"),
+        "failure": record.get("comparison_failure"),
         "risk": read_optional(tables / "contour_uncertainty_segmentation.csv"),
         "summary": read_optional(tables / "contour_uncertainty_segmentation_summary.csv"),
     }

@@ -135,6 +135,8 @@ def contour_effects(content: Content, drawn: Drawn) -> str:
         if part_of(content, "settings", "features").get("stability"):
             words += " Features that were unstable on the predicted contours were left out of both."
         made += paragraph(words, soft=True)
+    if part.get("failure"):
+        made += paragraph(f"The same models could not be made from the drawn contours: {part['failure']}")
     if part.get("risk") is not None and part.get("summary") is not None:
         made += _risks(part["risk"], part["summary"].iloc[0], drawn)
     return made

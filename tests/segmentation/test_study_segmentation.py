@@ -21,9 +21,11 @@ from radiomics_npc.errors import CohortError, ConfigError, ModelFileError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.fitting import Fitting
 from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.report.contour_content import read_contours
+from radiomics_npc.report.contour_sections import contour_effects
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import SegmentationSettings
-from radiomics_npc.storage import read_table, write_json
+from radiomics_npc.storage import read_table, write_json, write_table
 from radiomics_npc.study import Study
 from radiomics_npc.survival.metrics.concordance import uno_c
 
@@ -493,6 +495,11 @@ def test_a_comparison_that_cannot_be_made_costs_no_study(data, tmp_path, monkeyp
     contour_models.compare_models(fitting, Cohort(()), None, None)
     assert not stale.exists()
     assert "5 patients are too few" in (tmp_path / "log.txt").read_text()
+    write_table(run.tables / "segmentation.csv", pd.DataFrame({"patient_id": ["1"]}))
+    wanted = {"segmentation": {"when": "always", "flips": True}}
+    content = read_contours(tmp_path, wanted, run.read_record() | {"segmentation": {"name": "mine"}})
+    said = "could not be made from the drawn contours: 5 patients are too few. More."
+    assert said in contour_effects(content, {})
 
 
 def test_both_contours_are_scored_at_the_horizon_of_the_study():
