@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +16,11 @@ from urllib.parse import quote
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
-from radiomics_npc.errors import ImageError, RadiomicsNPCError
+from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
+from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging.reading import read_image
 from radiomics_npc.imaging.stored_files import stored_files
+from radiomics_npc.imaging.volume import Volume
 from radiomics_npc.optional import require_torch
 from radiomics_npc.progress import track
 from radiomics_npc.segmentation.mask_files import (
@@ -42,9 +45,9 @@ TABLE_COLUMNS: Final = [
     "patient_id", "sequence", "volume_cm3", "confidence", "member_agreement", "sequence_agreement", "flags",
     "device", "seconds",
 ]  # fmt: skip
-_FAILURE_COLUMNS: Final = ["patient_id", "sequence", "stage", "error", "message", "remedy"]
 #: Raised whenever the same model and images would give other files than before.
 _SCHEMA: Final = 2
+_EMPTY: Final = MaskError(FLAGS["empty"].sentence, FLAGS["empty"].remedy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +63,8 @@ class PredictedMasks:
         ``member_agreement``, ``sequence_agreement``, ``flags`` (separated by semicolons), ``device``,
         ``seconds`` (of the patient; as it was when the mask was made).
     failures : DataFrame
-        One row a mask that could not be made, with stage, error, message and remedy.
+        One row a mask that could not be made, or an image that the others were predicted without, with
+        stage, error, message and remedy.
     variations : tuple of Cohort
         The same with the masks varied along their uncertainty; an edited mask is the same in all.
     reused : int
@@ -161,7 +165,7 @@ def predict_masks(
     return PredictedMasks(
         replace(cohort, cases=tuple(one.case for one in done)),
         pd.DataFrame(rows, columns=TABLE_COLUMNS),
-        pd.DataFrame(failures, columns=_FAILURE_COLUMNS),
+        pd.DataFrame(failures, columns=FAILURE_COLUMNS),
         tuple(variations),
         sum(one.reused for one in done),
     )
@@ -181,11 +185,7 @@ def _needed(case: Case, wanted: Items[str], settings: SegmentationSettings) -> l
 
 
 def _each(
-    cohort: Cohort,
-    out: Path,
-    settings: SegmentationSettings,
-    wanted: Items[str],
-    segmenter: Segmenter | None,
+    cohort: Cohort, out: Path, settings: SegmentationSettings, wanted: Items[str], segmenter: Segmenter | None
 ) -> Iterator[_Done]:
     for case in cohort.cases:
         needed = _needed(case, wanted, settings)
@@ -198,7 +198,7 @@ def _each(
             yield _predict_case(case, needed, folder, settings, segmenter)
         except Exception as error:  # noqa: BLE001 - a fault of one patient must not stop the others
             without = replace(case, images=_with_masks(case, dict.fromkeys(needed)))
-            yield _Done(without, failures=[_failure(case, name, error) for name in needed])
+            yield _Done(without, failures=_failures(case, needed, error))
 
 
 def _folder_name(patient_id: str) -> str:
@@ -212,44 +212,75 @@ def _predict_case(
 ) -> _Done:
     key = _key(case, settings, segmenter)
     edited = [name for name in needed if is_edited(mask_path(folder, name))]
-    records = {name: read_record(mask_path(folder, name)) for name in needed}
-    open_ = [n for n in needed if n not in edited and not is_done(folder, n, key, settings)]
-    if open_:
-        made = segmenter.predict(
-            {name: read_image(case.images[name].image) for name in SEQUENCES if name in case.images},
-            flips=settings.flips,
-            samples=settings.uncertainty,
-        )
+    records = {name: read_record(mask_path(folder, name)) or {} for name in needed}
+    done = [name for name in needed if name in edited or is_done(folder, name, key, settings)]
+
+    def left(seen: list[Sequence]) -> list[Sequence]:
+        """Masks to be made where these sequences can be seen: also those made when fewer could be."""
+        old = [n for n in done if n in edited or records[n].get("sequences") == seen]
+        return [name for name in needed if name in seen and name not in old]
+
+    readable = [name for name in SEQUENCES if name in case.images]
+    failures: list[dict[str, str]] = []
+    if left(readable):
+        images, failures = _read(case)
+        readable = list(images)
+    if open_ := left(readable):
+        made = segmenter.predict(images, flips=settings.flips, samples=settings.uncertainty)
         for name in open_:
             records[name] = write_prediction(made, name, folder, key, settings, segmenter)
-    rows = [_row(case, name, records[name] or {}, name in edited) for name in needed]
+    there = [name for name in needed if name in edited or name in readable]
+    rows = [_row(case, name, records[name], name in edited) for name in there]
     # the slices of one sequence may miss a tumor that another shows
     empty = [row["sequence"] for row in rows if row.get("volume_cm3") == 0]
-    masks = {name: None if name in empty else mask_path(folder, name) for name in needed}
-    varied = tuple(
+    masks = {n: mask_path(folder, n) if n in there and n not in empty else None for n in needed}
+    with_masks = replace(case, images=_with_masks(case, masks))
+    varied = _varied(case, masks, edited, settings.uncertainty)
+    failures += _failures(case, empty, _EMPTY)
+    return _Done(with_masks, rows, failures, varied, reused=bool(rows) and not open_)
+
+
+def _varied(
+    case: Case, masks: Mapping[Sequence, Path | None], edited: list[Sequence], count: int
+) -> tuple[Case, ...]:
+    """The patient with each variation of his masks; an edited one is the same in all."""
+    return tuple(
         replace(case, images=_with_masks(case, {
-            name: path if path is None or name in edited else variation_paths(path, settings.uncertainty)[k]
+            name: path if path is None or name in edited else variation_paths(path, count)[k]
             for name, path in masks.items()
         }))
-        for k in range(settings.uncertainty)
+        for k in range(count)
     )  # fmt: skip
-    return _Done(
-        replace(case, images=_with_masks(case, masks)), rows, [_empty(case, name) for name in empty], varied,
-        reused=not open_,
-    )  # fmt: skip
+
+
+def _read(case: Case) -> tuple[dict[Sequence, Volume], list[dict[str, str]]]:
+    """Images that can be looked at, and a failure for each of the others: any one will do."""
+    from radiomics_npc.segmentation.network_grid import check_image
+
+    images: dict[Sequence, Volume] = {}
+    failures: list[dict[str, str]] = []
+    for name in (name for name in SEQUENCES if name in case.images):
+        try:
+            volume = read_image(case.images[name].image)
+            check_image(name, volume)
+            images[name] = volume
+        except Exception as error:  # noqa: BLE001 - a fault of one image must not cost the others
+            failures += _failures(case, [name], error)
+    return images, failures
 
 
 def _key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -> str:
     """All that a patient's masks depend on: content of the images, model, options."""
-    digests = {}
+    digests: dict[str, list[str]] = {}
     for name, files in case.images.items():
-        if not files.image.exists():
-            raise ImageError(
-                f"{files.image.name} does not exist", "Check the path, or the name in the manifest."
-            )
-        digests[name] = [file_digest(file) for file in stored_files(files.image)]
+        with suppress(OSError):  # it fails when it is read
+            digests[name] = [file_digest(file) for file in stored_files(files.image)]
     options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
     return content_key(_SCHEMA, digests, segmenter.identity, options)
+
+
+def _failures(case: Case, names: Items[str], error: Exception) -> list[dict[str, str]]:
+    return [failure_row(case.patient_id, name, "predict", error) for name in names]
 
 
 def _row(case: Case, name: str, record: dict[str, Any], edited: bool) -> dict[str, Any]:
@@ -258,13 +289,8 @@ def _row(case: Case, name: str, record: dict[str, Any], edited: bool) -> dict[st
         # what was said of the prediction is not true of what somebody made of it
         return row | {"flags": "edited"}
     scores = {score: record[score] if record[score] is not None else float("nan") for score in SCORES}
-    return row | {
-        "volume_cm3": record["volume_cm3"],
-        **scores,
-        "flags": "; ".join(record["flags"]),
-        "device": record["device"],
-        "seconds": record["seconds"],
-    }
+    kept = {name: record[name] for name in ("volume_cm3", "device", "seconds")}
+    return row | scores | kept | {"flags": "; ".join(record["flags"])}
 
 
 def _with_masks(case: Case, masks: Mapping[Any, Path | None]) -> dict[str, ImageFiles]:
@@ -272,23 +298,3 @@ def _with_masks(case: Case, masks: Mapping[Any, Path | None]) -> dict[str, Image
         name: replace(files, mask=masks[name], label=None) if name in masks else files
         for name, files in case.images.items()
     }
-
-
-def _empty(case: Case, name: str) -> dict[str, str]:
-    return {
-        "patient_id": case.patient_id, "sequence": name, "stage": "predict", "error": "MaskError",
-        "message": FLAGS["empty"].sentence, "remedy": FLAGS["empty"].remedy,
-    }  # fmt: skip
-
-
-def _failure(case: Case, name: str, error: Exception) -> dict[str, str]:
-    if isinstance(error, RadiomicsNPCError):
-        message, remedy = error.message, error.remedy
-    else:
-        # the text of an unforeseen error may hold folders named after the patient
-        message = f"unexpected {type(error).__name__}"
-        remedy = "Open the images in a viewer; if they are sound, report this as a fault of radiomics_npc."
-    return {
-        "patient_id": case.patient_id, "sequence": name, "stage": "predict", "error": type(error).__name__,
-        "message": message, "remedy": remedy,
-    }  # fmt: skip

@@ -15,6 +15,7 @@ from radiomics_npc.cohort.layouts import find_published
 from radiomics_npc.errors import ModelFileError
 from radiomics_npc.imaging.grid import grid_difference
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
+from radiomics_npc.segmentation import batch
 from radiomics_npc.segmentation.batch import predict_masks
 from radiomics_npc.segmentation.overlap import count_overlap
 from radiomics_npc.segmentation.prediction import Segmenter
@@ -81,19 +82,18 @@ def test_masks_lie_on_the_grid_of_their_image(cohort, tmp_path, counting):
 def test_who_is_predicted_and_who_failed(cohort, tmp_path, counting):
     found = predict(cohort, tmp_path / "masks", counting)
     rows = list(zip(found.table["patient_id"], found.table["sequence"], strict=True))
-    assert rows == [("1", "t1"), ("1", "t2"), ("2/b", "t1"), ("4", "t1"), ("4", "t2")]
+    assert rows == [("1", "t1"), ("1", "t2"), ("2/b", "t1"), ("3", "t1"), ("4", "t1"), ("4", "t2")]
     # drawn by hand: kept
     assert found.cohort.cases[1].images["t2"].mask == tmp_path / "drawn.nii.gz"
     assert found.cohort.cases[1].images["t2"].label == 1
     assert found.failures[["patient_id", "sequence", "error"]].to_numpy().tolist() == [
-        ["3", "t1", "ImageError"],
         ["3", "t2", "ImageError"],
         ["4", "t1", "MaskError"],
         ["4", "t2", "MaskError"],
     ]
     assert found.failures["remedy"].str.len().min() > 10
     assert not found.failures["message"].str.contains(str(tmp_path)).any()
-    assert found.cohort.cases[2].images["t1"].mask is None
+    assert found.cohort.cases[2].images["t2"].mask is None
     assert found.cohort.cases[3].images["t1"].mask is None
     assert found.table.set_index(["patient_id", "sequence"])["flags"]["4", "t1"] == "empty"
 
@@ -119,9 +119,9 @@ def test_done_work_is_found_again(cohort, tmp_path, counting):
     first = predict(cohort, out, counting)
     before, calls = contents(out), counting.calls
     second = predict(cohort, out, counting)
-    assert counting.calls == calls == 3
+    assert counting.calls == calls == 4
     assert contents(out) == before
-    assert (first.reused, second.reused) == (0, 3)
+    assert (first.reused, second.reused) == (0, 4)
     pd.testing.assert_frame_equal(first.table, second.table, rtol=1e-3)
     pd.testing.assert_frame_equal(first.failures, second.failures)
     assert first.cohort.cases == second.cohort.cases
@@ -156,12 +156,92 @@ def test_what_makes_it_new(cohort, tmp_path, counting, change):
     assert found.reused == 0
 
 
+def spoil(path, how):
+    """Make an image of which nothing can be seen; gives its path."""
+    if how == "not finite":
+        image = head(SMALL)
+        image.array[3, 20, 20] = np.nan
+        path = path.with_name("t2.mha")  # ITK takes NaN in NIfTI as 0
+        sitk.WriteImage(image.to_sitk(), str(path))
+    elif how == "absent":
+        path.unlink()
+    elif how == "no series":
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(b"no image")
+    return path
+
+
+@pytest.mark.parametrize("how", ["damaged", "absent", "no series", "not finite"])
+def test_an_unreadable_sequence_costs_its_own_mask_alone(cohort, tmp_path, counting, how):
+    first = cohort.cases[0]
+    spoiled = ImageFiles(spoil(first.images["t2"].image, how))
+    both = Cohort((replace(first, images=first.images | {"t2": spoiled}),), sequences=("t1", "t2"))
+    alone = Cohort((replace(first, images={"t1": first.images["t1"]}),), sequences=("t1",))
+    predict(alone, tmp_path / "alone", counting)
+    for calls in (2, 2):  # predicted, and found again
+        found = predict(both, tmp_path / "both", counting, uncertainty=2)
+        assert counting.calls == calls
+        assert found.failures[["patient_id", "sequence", "stage", "error"]].to_numpy().tolist() == [
+            ["1", "t2", "predict", "ImageError"]
+        ]
+        assert not found.failures["message"].str.contains(str(tmp_path)).any()
+        assert found.table["sequence"].tolist() == ["t1"]
+        assert [c.cases[0].images["t2"].mask for c in (found.cohort, *found.variations)] == [None] * 3
+    masks = [read_mask(tmp_path / name / "1" / "ROI-T1.nii.gz").array for name in ("alone", "both")]
+    np.testing.assert_array_equal(*masks)
+
+
+def test_an_unreadable_sequence_that_needs_no_mask_is_said(cohort, tmp_path, counting):
+    """The others are predicted without it, which they would not be if it were read."""
+    cohort.cases[1].images["t2"].image.write_bytes(b"no image")
+    one = Cohort(cohort.cases[1:2], sequences=("t1", "t2"))
+    for _ in range(2):
+        found = predict(one, tmp_path / "masks", counting)
+        assert found.failures[["sequence", "error"]].to_numpy().tolist() == [["t2", "ImageError"]]
+        assert found.cohort.cases[0].images["t2"].mask == tmp_path / "drawn.nii.gz"
+        assert found.table["sequence"].tolist() == ["t1"]
+
+
+def test_no_sequence_that_can_be_read_is_no_mask(cohort, tmp_path, counting):
+    cohort.cases[2].images["t1"].image.unlink()
+    found = predict(Cohort(cohort.cases[2:3], sequences=("t1", "t2")), tmp_path / "masks", counting)
+    assert found.failures["sequence"].tolist() == ["t1", "t2"]
+    assert found.failures["message"].str.contains("t1.nii.gz does not exist").tolist() == [True, False]
+    assert found.table.empty
+    assert counting.calls == found.reused == 0
+
+
 def test_a_failure_is_tried_again(cohort, tmp_path, counting):
+    """And what was predicted without the image is predicted with it."""
     out = tmp_path / "masks"
     predict(cohort, out, counting)
-    assert not (out / "3").exists()
+    assert sorted(p.name for p in (out / "3").iterdir()) == ["ROI-T1.json", "ROI-T1.nii.gz"]
     sitk.WriteImage(head(SMALL).to_sitk(), str(cohort.cases[2].images["t2"].image))
-    assert "3" in set(predict(cohort, out, counting).table["patient_id"])
+    found = predict(cohort, out, counting).table.query("patient_id == '3'")
+    assert found["sequence"].tolist() == ["t1", "t2"]
+    assert json.loads((out / "3" / "ROI-T1.json").read_text())["sequences"] == ["t1", "t2"]
+
+
+def test_readable_later_though_its_files_are_the_same(cohort, tmp_path, counting, monkeypatch):
+    """A share that was not there, memory that ran out: nothing of that may stay in a mask."""
+    one, out = Cohort(cohort.cases[:1], sequences=("t1", "t2")), tmp_path / "masks"
+
+    def reader(path):
+        if path.name.startswith("t2"):
+            raise OSError(f"{path} is away")
+        return read_image(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "read_image", reader)
+        found = predict(one, out, counting)
+    assert found.failures[["sequence", "message"]].to_numpy().tolist() == [["t2", "unexpected OSError"]]
+    found = predict(one, out, counting)
+    assert found.failures.empty
+    assert all(json.loads((out / "1" / f"ROI-{s}.json").read_text())["sequences"] == ["t1", "t2"]
+               for s in ("T1", "T2"))  # fmt: skip
+    assert predict(one, out, counting).reused == 1
 
 
 @pytest.mark.parametrize("by", ["changed", "drawn anew"])
