@@ -159,7 +159,8 @@ def _setting(key: str, field: FieldInfo, words: str) -> list[str]:
     kind = type_words(field.annotation) + _limits(field)
     says = [f": {'; '.join(part for part in (kind, default) if part)}", ""]
     words = words.rstrip(" .")
-    if words and words.split()[0].rstrip(",:") not in ("null", *get_args(field.annotation)):  # no value
+    first = words.split()[0].rstrip(",:") if words else ""
+    if first.isalpha() and first not in ("null", *get_args(field.annotation)):  # no value and no file
         words = words[0].upper() + words[1:]
     return [f"`{key}`", *says, *([f"  {words}.", ""] if words else [])]
 
@@ -192,8 +193,8 @@ def commands_page() -> str:
     codes = (cli.__doc__ or "").partition("Exit codes: ")[2].strip().rstrip(".")
     lines = [
         "# Command line", "", "```console", "$ radiomics-npc COMMAND ...", "```", "",
-        "`python -m radiomics_npc` is the same. `radiomics-npc --version` shows the version, `--help` behind any",
-        "command its options. No command uses the network.", "", "## Exit codes", "",
+        "`python -m radiomics_npc` is the same. `radiomics-npc --version` shows the version, `--help`",
+        "behind any command its options. No command uses the network.", "", "## Exit codes", "",
         *(f"- {' '.join(code.split())}" for code in codes.split(";")),
     ]  # fmt: skip
     for command in app.registered_commands:

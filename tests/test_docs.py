@@ -4,7 +4,6 @@ import contextlib
 import importlib.util
 import io
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,7 +183,7 @@ def run_page(page: Path, folder: Path, monkeypatch) -> dict[str, object]:
     for block in blocks(page):
         if block.kind == "runs":
             out = io.StringIO()
-            with contextlib.redirect_stdout(out), warnings.catch_warnings():
+            with contextlib.redirect_stdout(out):
                 exec(compile(block.body, page.name, "exec"), space)
             printed = out.getvalue()
         elif block.kind == "printed":
