@@ -108,6 +108,13 @@ def test_the_model_file_page_has_every_part_it_links_to(made):
     assert links <= headings
 
 
+def test_every_flag_of_a_predicted_mask_is_explained():
+    from radiomics_npc.segmentation.quality import FLAGS
+
+    page = (DOCS / "stages" / "contours.md").read_text(encoding="utf-8")
+    assert not [code for code in FLAGS if f"| `{code}` |" not in page]
+
+
 def test_every_public_name_is_in_the_python_reference(made):
     import radiomics_npc
 
