@@ -220,10 +220,11 @@ def _parameters(callback: Any) -> Iterator[tuple[str, bool | None, str, str]]:
             form = shown if needed else f"[{shown}]"
         else:
             needed = None
-            # behind Annotated, typer takes a name of its own for the default
+            # behind Annotated, typer takes the first name of an option for its default
             stated = [d for d in (info.default, *(info.param_decls or ())) if str(d).startswith("--")]
-            form = str(stated[0]) if stated else f"--{name.replace('_', '-')}"
-            form += f" / --no-{name}" if kind is bool else f" {_placeholder(kind)}"
+            plain = name.replace("_", "-")
+            form = ", ".join(stated) or (f"--{plain} / --no-{plain}" if kind is bool else f"--{plain}")
+            form += "" if kind is bool else f" {_placeholder(kind)}"
         absent = default in (None, inspect.Parameter.empty) or (kind is bool and not default)
         yield form, needed, info.help or "", "" if absent else f"By default {_plain(default)}."
 

@@ -91,13 +91,40 @@ def test_words_of_a_setting_come_from_the_study_file(reference):
     }  # fmt: skip
 
 
-def test_every_command_and_option_has_an_entry(made):
+def options_of(command: str, capsys) -> set[str]:
+    """Options of a command, as its help shows them."""
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", capsys.readouterr().out)) - {"--help"}
+
+
+@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in cli.app.registered_commands])
+def test_every_command_and_option_has_an_entry(command, made, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     page = (made / "command_line.md").read_text(encoding="utf-8")
-    for command in cli.app.registered_commands:
-        name = command.name or command.callback.__name__
-        assert f"\n## {name}\n" in page
-    for words in ("--horizon NUMBER", "--resume / --no-resume", "[OUT]", "- 130 interrupted"):
-        assert words in page
+    section = page.partition(f"\n## {command}\n")[2].partition("\n## ")[0]
+    said = {word for form in re.findall(r"^`(.*)`$", section, re.M) for word in re.split(r"[ ,]+", form)}
+    options = options_of(command, capsys)
+    assert section
+    assert options == {word for word in said if word.startswith("--")}
+
+
+def test_commands_in_the_pages_exist(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    commands = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "console"
+        for line in block.body.splitlines()
+        if line.startswith("$ radiomics-npc ") and "--version" not in line
+    ]
+    assert len(lines) > 10
+    for line in lines:
+        command, *words = line.removeprefix("$ radiomics-npc ").split()
+        assert command in commands, line
+        assert {word for word in words if word.startswith("--")} <= options_of(command, capsys), line
 
 
 def test_the_model_file_page_has_every_part_it_links_to(made):
