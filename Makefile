@@ -26,7 +26,7 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-test
 	$(PIP) install --constraint constraints.txt --editable ".[docs]"
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.installed-test
