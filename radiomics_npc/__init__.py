@@ -51,10 +51,12 @@ if TYPE_CHECKING:
     from radiomics_npc.survival.models.forest import ForestModel
     from radiomics_npc.survival.models.model_file import load_model, save_model
     from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
+    from radiomics_npc.survival.models.prediction import predict
     from radiomics_npc.survival.models.proportional_hazards import proportional_hazards_test
     from radiomics_npc.survival.models.sample_size import sample_size
     from radiomics_npc.survival.models.shap_values import shap_values
     from radiomics_npc.survival.models.standard import standard_model
+    from radiomics_npc.survival.models.surrogate import SurrogateModel
     from radiomics_npc.survival.preprocessing.harmonization import Combat
     from radiomics_npc.survival.selection.signature import RadScore
     from radiomics_npc.survival.validation.appraisal import appraise
@@ -82,6 +84,7 @@ _HOME = {
     "RadScore": "survival.selection.signature",
     "RecalibratedModel": "survival.validation.recalibration",
     "Study": "study",
+    "SurrogateModel": "survival.models.surrogate",
     "TemporalSplit": "survival.validation.designs",
     "appraise": "survival.validation.appraisal",
     "auc_at": "survival.metrics.roc",
@@ -110,6 +113,7 @@ _HOME = {
     "load_segmenter": "segmentation.prediction",
     "log_rank": "survival.estimation.log_rank",
     "permutation_test": "survival.validation.permutation",
+    "predict": "survival.models.prediction",
     "predict_masks": "segmentation.batch",
     "proportional_hazards_test": "survival.models.proportional_hazards",
     "read_cohort": "cohort.reading",
@@ -145,6 +149,7 @@ __all__ = [
     "RadScore",
     "RecalibratedModel",
     "Study",
+    "SurrogateModel",
     "TemporalSplit",
     "__version__",
     "appraise",
@@ -174,6 +179,7 @@ __all__ = [
     "load_segmenter",
     "log_rank",
     "permutation_test",
+    "predict",
     "predict_masks",
     "proportional_hazards_test",
     "read_cohort",

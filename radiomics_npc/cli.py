@@ -7,6 +7,7 @@ command or settings; 3 the input check failed, nothing ran; 4 a fault of ours;
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from radiomics_npc._version import __version__
-from radiomics_npc.errors import CheckFailedError, RadiomicsNPCError
+from radiomics_npc.errors import CheckFailedError, ConfigError, RadiomicsNPCError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,8 @@ Output = Annotated[Path | None, typer.Option(help="Run folder, instead of the on
 Jobs = Annotated[int | None, typer.Option(min=0, help="Processes; 0 takes all cores.")]
 Patients = Annotated[int, typer.Option(min=1, help="How many patients.")]
 Horizons = Annotated[
-    list[float] | None, typer.Option("--horizon", help="Months; may be repeated. By default 36 and 60.")
+    list[str] | None,
+    typer.Option("--horizons", "--horizon", help="Months, as 24,36; by default those of the model."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same patients.")]
 
@@ -44,6 +46,14 @@ def _study(file: Path, output: Path | None, jobs: int | None) -> Any:
     from radiomics_npc.study import Study
 
     return Study(file, output=output, jobs=jobs)
+
+
+def _months(given: list[str] | None) -> list[float] | None:
+    """Horizons as they are typed: 24,36 or --horizons 24 --horizons 36."""
+    try:
+        return [float(month) for text in given or [] for month in text.split(",")] or None
+    except ValueError:
+        raise ConfigError("horizons are no numbers", "Give months, as --horizons 24,36.") from None
 
 
 def _show(table: pd.DataFrame, title: str, limit: int = 40) -> None:
@@ -131,8 +141,6 @@ def run(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
 @app.command()
 def segment(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     """Check, and predict the masks that the study asks for."""
-    from radiomics_npc.errors import ConfigError
-
     work = _study(study, output, jobs)
     found = work.segment()
     if found is None:
@@ -202,15 +210,32 @@ def validate(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV or parquet with the model's columns.")],
-    out: Annotated[Path, typer.Option(help="Where to write the predictions.")] = Path("predictions.csv"),
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, XLSX or parquet, one row a patient.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "--out", help="A .csv, .json or .parquet to be written.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Radiomic features, if not in TABLE: RUN/tables/features.csv.")
+    ] = None,
     horizons: Horizons = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; no file unless --output.")] = False,
 ) -> None:
     """Predict for the patients of a table; values outside the training range give no probability."""
-    from radiomics_npc.survival.models.prediction import predict_table
+    from radiomics_npc.survival.models.prediction import predict as predicted
 
-    predict_table(model, table, out, horizons_months=horizons or (36.0, 60.0))
-    typer.echo(os.path.relpath(out))
+    found = predicted(model, table, features=features, horizons_months=_months(horizons))
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2, allow_nan=False))
+    if output is not None or not as_json:
+        path = found.write(output or Path("predictions.csv"))
+        typer.echo(os.path.relpath(path), err=as_json)
+    for note in found.notes:
+        typer.echo(note, err=True)
+    if len(left := found.unscored):
+        typer.echo(f"{len(left)} of {len(found.table)} patients could not be scored:", err=True)
+        for who, flags in left.head(40).itertuples(index=False):
+            typer.echo(f"  {who}  {flags}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -224,7 +249,7 @@ def nomogram(
     """Draw the nomogram of a Cox model: svg, pdf, png, table and the interactive page."""
     from radiomics_npc.nomogram.saved_model import nomogram_of_folder
 
-    for path in nomogram_of_folder(model, horizons).write(out or Path.cwd()):
+    for path in nomogram_of_folder(model, _months(horizons)).write(out or Path.cwd()):
         typer.echo(os.path.relpath(path))
 
 

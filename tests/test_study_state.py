@@ -17,7 +17,7 @@ from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.storage import frame_digest, read_table
 from radiomics_npc.study import Study
 from radiomics_npc.survival.models.model_file import load_model, save_model
-from radiomics_npc.survival.models.prediction import predict_table
+from radiomics_npc.survival.models.prediction import predict
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.validation.external import require_same_extraction
 
@@ -125,12 +125,11 @@ def test_simulated_patients_without_their_truth_have_no_oracle(again, monkeypatc
 def test_numbered_and_missing_levels_of_a_csv(finished, tmp_path, name):
     """A missing cell makes pandas read 1, 2 as 1.0, 2.0, which no model knows."""
     (tmp_path / "new.csv").write_text("patient_id,T,ward\n007,T2,1\n008,T2,\n009,T2,2\n")
-    out = predict_table(
-        finished / "models" / name, tmp_path / "new.csv", tmp_path / "p.csv", horizons_months=[36]
-    )
-    assert out["outside"].tolist() == ["", "", ""]
-    assert out["imputed"].tolist() == ["", "ward", ""]
-    assert out["pfs_36"].notna().all()
+    found = predict(finished / "models" / name, tmp_path / "new.csv", horizons_months=[36])
+    found.write(tmp_path / "p.csv")
+    out = found.to_frame()
+    assert out["flags"].tolist() == ["", "ward: missing, filled as in training", ""]
+    assert out["survival_36_months"].notna().all()
     assert read_table(tmp_path / "p.csv")["patient_id"].tolist() == ["007", "008", "009"]
 
 
@@ -142,8 +141,8 @@ def test_a_level_called_none_is_no_missing_value(tmp_path):
     model = PrognosticModel("clinical", "cox", clinical=["surgery"]).fit(X, y)
     save_model(model, tmp_path / "m", name="m")
     (tmp_path / "new.csv").write_text("patient_id,surgery\na,None\n")
-    out = predict_table(tmp_path / "m", tmp_path / "new.csv", tmp_path / "p.csv", horizons_months=[12])
-    assert out["imputed"].tolist() == [""]
+    out = predict(tmp_path / "m", tmp_path / "new.csv", horizons_months=[12]).to_frame()
+    assert out["flags"].tolist() == [""]
     assert out["risk"].iloc[0] == model.predict_risk(X[X["surgery"] == "None"])[0]
 
 

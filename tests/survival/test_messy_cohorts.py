@@ -10,7 +10,7 @@ from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.model_file import load_model, save_model
-from radiomics_npc.survival.models.prediction import predict_frame
+from radiomics_npc.survival.models.prediction import predict
 from radiomics_npc.survival.models.prognostic import PrognosticModel
 from radiomics_npc.survival.models.standard import standard_model
 from radiomics_npc.survival.validation.external import validate_model
@@ -27,10 +27,13 @@ def test_filled_features_are_said_and_columns_left_out_are_not(signature, patien
     feature = signature.feature_columns[0]
     new = X.iloc[:2].copy()
     new.loc[new.index[0], feature] = np.nan
-    assert predict_frame(signature, new)["imputed"].tolist() == [feature, ""]
+    assert predict(signature, new).to_frame()["flags"].tolist() == [
+        f"{feature}: missing, filled as in training",
+        "",
+    ]
     unknown = X[["T"]].assign(vca_iga=pd.Categorical([None] * len(X), ["negative", "positive"]))
     model = PrognosticModel("clinical", "cox", clinical=["T", "vca_iga"]).fit(unknown, y)
-    assert predict_frame(model, unknown.iloc[:2])["imputed"].tolist() == ["", ""]
+    assert predict(model, unknown.iloc[:2]).to_frame()["flags"].tolist() == ["", ""]
 
 
 def test_validation_without_any_event_says_what_cannot_be_had(signature, patients):

@@ -28,6 +28,7 @@ from radiomics_npc.survival.models.model_schema import DrawsPart, ModelFile
 from radiomics_npc.survival.models.multiply_imputed import MultiplyImputedModel
 from radiomics_npc.survival.models.preparation import Preparation
 from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.surrogate import SurrogateModel
 from radiomics_npc.survival.models.tree_file import check_trees
 from radiomics_npc.survival.preprocessing.harmonization import Combat
 from radiomics_npc.survival.preprocessing.iterative_imputation import IterativeImputation
@@ -59,6 +60,15 @@ def new(draw):
     """Other patients, some with missing clinical values."""
     X = cohort(draw, 1)[0]
     return X.assign(age=X["age"].mask(np.arange(N) % 7 == 0), N=X["N"].mask(np.arange(N) % 11 == 0))
+
+
+class OfBoosted:
+    """Fits boosted trees, and gives their surrogate."""
+
+    def fit(self, X, y):
+        surrogate = SurrogateModel().fit(X, y, KINDS["combined_boosted"]().fit(X, y))
+        surrogate.fidelity_ = {"r2": 0.8, "survival_difference_60": 0.03}
+        return surrogate
 
 
 KINDS = {
@@ -102,6 +112,7 @@ KINDS = {
         risk_groups="maxstat",
     ),
     "stable_boosted": lambda: PrognosticModel("radiomics", "boosted", risk_groups="median"),
+    "surrogate": lambda: OfBoosted(),
 }
 CLINICAL = ["T", "N", "ebv_dna", "age", "volume"]
 

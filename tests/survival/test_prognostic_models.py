@@ -13,8 +13,9 @@ from radiomics_npc.settings import ModelSettings
 from radiomics_npc.survival.metrics.concordance import harrell_c
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.model_file import load_model, save_model
-from radiomics_npc.survival.models.prediction import outside_training, predict_frame
+from radiomics_npc.survival.models.prediction import predict
 from radiomics_npc.survival.models.standard import standard_model
+from radiomics_npc.survival.models.training_range import outside_training
 from radiomics_npc.survival.validation.external import validate_model
 
 NAMES = ModelSettings().fit
@@ -73,9 +74,9 @@ def test_missing_clinical_values_are_imputed_and_said(patients):
     model = standard_model("clinical_cox").fit(holes, y)
     most = str(holes["ebv_dna"].value_counts().index[0])
     assert f"ebv_dna: 7 missing values read as {most}" in model.notes_
-    table = predict_frame(model, holes.iloc[:10])
-    assert table["imputed"].tolist() == ["ebv_dna"] * 7 + [""] * 3
-    assert table["pfs_60"].notna().all()
+    table = predict(model, holes.iloc[:10]).to_frame()
+    assert table["flags"].tolist() == ["ebv_dna: missing, filled as in training"] * 7 + [""] * 3
+    assert table["survival_60_months"].notna().all()
 
 
 def test_a_score_that_says_nothing_is_left_out_and_said(draw):
@@ -121,7 +122,7 @@ def test_a_loaded_model_predicts_identically(fitted, patients, tmp_path, name):
     assert loaded.settings_ == {"features": "abc"}
     assert loaded.outcome_name_ == "progression-free survival"
     assert (tmp_path / "model.ubj").exists() == name.endswith("boosted")
-    assert predict_frame(loaded, X.iloc[:3])["simulated"].all()
+    assert predict(loaded, X.iloc[:3]).to_frame()["simulated"].all()
 
 
 # -- other patients ------------------------------------------------------------------------------
@@ -133,29 +134,34 @@ def test_values_outside_training_get_no_probability(fitted, patients):
     new["T"] = pd.Categorical(["T1", "T0", "T1", "T9"])
     heavy = fitted["combined_cox"].rad_score_.formula_.iloc[0]
     new.loc[new.index[2], heavy["feature"]] = heavy["mean"] + 100 * heavy["sd"]
-    table = predict_frame(fitted["combined_cox"], new, [36, 60])
-    assert table["outside"].tolist() == ["", "T", "rad_score", "T"]
-    assert table[["risk", "pfs_36", "pfs_60", "pfs_60_lower"]].notna().any(axis=1).tolist() == [
+    table = predict(fitted["combined_cox"], new, horizons_months=[36, 60]).to_frame()
+    assert [flag.partition(":")[0] for flag in table["flags"]] == ["", "T", "rad_score", "T"]
+    assert table["scored"].tolist() == [True, False, False, False]
+    numbers = [c for c in table if c == "risk" or c.startswith("survival")]
+    assert table[numbers].notna().any(axis=1).tolist() == [
         True,
         False,
         False,
         False,
     ]
     row = table.iloc[0]
-    assert row["pfs_60_lower"] < row["pfs_60"] < row["pfs_60_upper"]
-    boosted = predict_frame(fitted["combined_boosted"], new.iloc[[0, 3]])
-    assert boosted["outside"].tolist() == ["", "T"]
-    assert boosted["pfs_60"].notna().tolist() == [True, False]
+    survival = [row[f"survival_60_months{end}"] for end in ("_lower", "", "_upper")]
+    assert survival[0] < survival[1] < survival[2]
+    boosted = predict(fitted["combined_boosted"], new.iloc[[0, 3]]).to_frame()
+    assert boosted["flags"].tolist() == ["", "T: T9 is none of T1, T2, T3, T4"]
+    assert boosted["survival_60_months"].notna().tolist() == [True, False]
 
 
 def test_horizons_past_follow_up_are_refused(fitted, patients):
     with pytest.raises(HorizonError, match="nothing at 72 months"):
-        predict_frame(fitted["clinical_cox"], patients[0], [72])
+        predict(fitted["clinical_cox"], patients[0], horizons_months=[72])
 
 
 def test_nobody_inside(fitted, patients):
     X = patients[0].iloc[:2].assign(T=pd.Categorical(["T9", "T9"]))
-    assert predict_frame(fitted["clinical_cox"], X)["pfs_60"].isna().all()
+    found = predict(fitted["clinical_cox"], X)
+    assert found.to_frame()["survival_60_months"].isna().all()
+    assert found.unscored["patient_id"].tolist() == X.index.tolist()
 
 
 def test_validation_of_a_frozen_model(draw):
@@ -203,7 +209,10 @@ def test_bare_trees_predict_and_know_their_range(patients, tmp_path):
     model = load_model(tmp_path)
     new = columns.iloc[:3].copy()
     new.iloc[0, 1] = 1e6
-    table = predict_frame(model, new, [36])
-    assert table["pfs_36"].isna().tolist() == [True, False, False]
-    assert table["pfs_36_lower"].isna().all()
+    found = predict(model, new, horizons_months=[36])
+    table = found.to_frame()
+    assert table["survival_36_months"].isna().tolist() == [True, False, False]
+    assert table["survival_36_months_lower"].isna().all()
+    assert set(table["interval"]) == {"none"}
+    assert any("no confidence intervals" in note for note in found.notes)
     assert validate_model(model, columns, y).to_frame()["estimate"].iloc[0] > 0.5

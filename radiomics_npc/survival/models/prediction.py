@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,189 +12,216 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from radiomics_npc.errors import CohortError, ConfigError, HorizonError
-from radiomics_npc.storage import read_table, write_table
-from radiomics_npc.survival.design import check_rows
+from radiomics_npc.errors import ConfigError, HorizonError
+from radiomics_npc.storage import write_json, write_table
 from radiomics_npc.survival.models.boosting import BoostedModel
 from radiomics_npc.survival.models.cox import CoxModel
 from radiomics_npc.survival.models.model_file import load_model
-from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.new_patients import read_patients
+from radiomics_npc.survival.models.prepared import PreparedModel
+from radiomics_npc.survival.models.surrogate import SurrogateModel
+from radiomics_npc.survival.models.training_range import flag_patients
 from radiomics_npc.survival.models.tree_model import TreeModel
 
-__all__ = ["outside_training", "predict_frame", "predict_table"]
+__all__ = ["Predictions", "predict"]
+
+_HORIZONS_MONTHS = (36.0, 60.0)
 
 
-def outside_training(model: Any, X: pd.DataFrame) -> pd.DataFrame:
-    """Where patients have values that the model has never seen.
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says of new patients.
 
     Parameters
     ----------
-    model : PrognosticModel, CoxModel or BoostedModel
-        Fitted.
-    X : DataFrame
-
-    Returns
-    -------
-    DataFrame of bool
-        One column a term of the model: True where a number lies outside the range in
-        training, or a level was held by no training patient. A missing value counts
-        only for a bare CoxModel, which has no imputation.
-
-    Raises
-    ------
-    CohortError
-        A column is absent.
+    table : DataFrame
+        By patient_id: risk (higher is worse), group (where the model has risk groups),
+        ``survival_60_months`` with ``_lower`` and ``_upper`` for each horizon, median_months (when
+        survival falls to 0.5; empty where it does not within the follow-up in training),
+        interval (of the limits; none where the model has none), scored, flags (variables that
+        are missing or were never like this in training; of the latter there are no numbers),
+        and simulated = True if the patients in training never lived.
+    notes : tuple of str
+        What holds for all: how the table was read, whether there are intervals.
+    model : str
+        Name of the model.
+    endpoint : str
+    horizons_months : tuple of float
+    simulated : bool
     """
-    check_rows(X)
-    last = model.last_step if isinstance(model, PrognosticModel) else model
-    table = model.learner_table(X) if isinstance(model, PrognosticModel) else X
-    if isinstance(last, TreeModel):
-        known = dict(last.ranges_)
-        return pd.DataFrame({name: _beyond(table, name, seen) for name, seen in known.items()}, index=X.index)
-    found = {}
-    for term in last.terms_:
-        if term.kind == "interaction":  # its parts are terms of their own
-            continue
-        column = _column(table, term.name)
-        missing = column.isna().to_numpy() if isinstance(model, PrognosticModel) else False
-        found[term.name] = term.outside(column) & ~np.asarray(missing)
-    return pd.DataFrame(found, index=X.index, dtype=bool)
+
+    table: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    model: str = ""
+    endpoint: str = ""
+    horizons_months: tuple[float, ...] = ()
+    simulated: bool = False
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table."""
+        return self.table
+
+    @property
+    def unscored(self) -> pd.DataFrame:
+        """Patients without a prediction: patient_id, flags."""
+        return self.table.loc[~self.table["scored"], ["flags"]].reset_index()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Content for a JSON file: what holds for all, and one entry a patient, null where unknown."""
+        rows = self.table.reset_index().astype(object)
+        return {
+            "model": self.model, "endpoint": self.endpoint, "simulated": self.simulated,
+            "horizons_months": list(self.horizons_months), "notes": list(self.notes),
+            "patients": rows.where(rows.notna(), None).to_dict("records"),
+        }  # fmt: skip
+
+    def write(self, path: Path | str) -> Path:
+        """Write the table as CSV or parquet, or all as JSON, by the suffix.
+
+        Raises
+        ------
+        ConfigError
+            Another suffix.
+        """
+        path = Path(path)
+        if path.suffix == ".json":
+            write_json(path, self.to_dict())
+        elif path.suffix in (".csv", ".parquet"):
+            write_table(path, self.table.reset_index())
+        else:
+            raise ConfigError(
+                f"predictions are not written as {path.name}", "Name it .csv, .json or .parquet."
+            )
+        return path
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        return self.table.to_html(float_format="{:.3f}".format) + f"<ul>{notes}</ul>"
 
 
-def _column(X: pd.DataFrame, name: str) -> pd.Series:
-    if name not in X.columns:
-        raise CohortError(f"columns are absent: {name}", "Give all columns of the model.")
-    return X[name]
-
-
-def _beyond(X: pd.DataFrame, name: str, seen: Sequence[Any]) -> NDArray[np.bool_]:
-    column = _column(X, name)
-    missing = column.isna().to_numpy()
-    if isinstance(seen[0], str):
-        result: NDArray[np.bool_] = ~column.astype(object).astype(str).isin(seen).to_numpy() & ~missing
-        return result
-    number = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    slack = 1e-9 * max(abs(seen[0]), abs(seen[1]))
-    return ~((number >= seen[0] - slack) & (number <= seen[1] + slack)) & ~missing
-
-
-def predict_frame(
-    model: Any, X: pd.DataFrame, horizons_months: Sequence[float] = (36.0, 60.0)
-) -> pd.DataFrame:
+def predict(
+    model: Any,
+    table: pd.DataFrame | Path | str,
+    *,
+    features: pd.DataFrame | Path | str | None = None,
+    horizons_months: Sequence[float] | None = None,
+) -> Predictions:
     """Predict for new patients.
 
     Parameters
     ----------
-    model : PrognosticModel or CoxModel
-        Fitted or loaded.
-    X : DataFrame
-        By patient_id.
-    horizons_months : sequence of float
+    model : PrognosticModel, SurrogateModel, CoxModel or BoostedModel
+        Fitted or loaded; or the folder of a saved one.
+    table, features : DataFrame, or path of a CSV, XLSX or parquet file
+        See :func:`radiomics_npc.survival.models.new_patients.read_patients`.
+    horizons_months : sequence of float, optional
+        By default those that the model was made to predict at.
 
     Returns
     -------
-    DataFrame
-        By patient_id: risk, group, ``pfs_60``, ``pfs_60_lower``, ``pfs_60_upper`` for each
-        horizon, outside (columns beyond the training range; such a patient gets no
-        numbers), imputed (columns whose missing value was filled), simulated (when the
-        training patients were).
+    Predictions
 
     Raises
     ------
     CohortError
-        A column is absent.
+        The table has faults: an absent column, text for numbers, a patient twice, no rows.
     HorizonError
         A horizon is past the follow-up in training.
     ConfigError
         A model of another kind.
+    ModelFileError
+        The folder holds no sound model.
+
+    Notes
+    -----
+    A patient with a value outside the training range gets no numbers. A missing clinical value is
+    filled as in training, as when the model was validated, and flagged; a bare CoxModel fills
+    nothing, and such a patient gets no numbers either.
+
+    Examples
+    --------
+    >>> from radiomics_npc.cohort.outcome import Outcome
+    >>> X = pd.DataFrame({"age": [40.0, 50, 60, 45, 55, 65]}, index=list("abcdef"))
+    >>> model = CoxModel().fit(X, Outcome([50, 30, 20, 25, 45, 40], [0, 1, 1, 0, 1, 1], X.index))
+    >>> new = pd.DataFrame({"patient_id": ["g", "h"], "age": [52, 80]})
+    >>> predict(model, new, horizons_months=[24]).to_frame()[["survival_24_months", "flags"]].round(3)
+                survival_24_months                        flags
+    patient_id
+    g                        0.804
+    h                          NaN  age: 80 is outside 40 to 65
     """
-    if not isinstance(model, (PrognosticModel, CoxModel, BoostedModel)):
+    if isinstance(model, (str, Path)):
+        model = load_model(model)
+    if not isinstance(model, (PreparedModel, CoxModel, BoostedModel)):
         raise ConfigError(
             f"a table of predictions is not made with a {type(model).__name__}",
             "Call its predict methods in Python, or take a Cox or boosted model.",
         )
-    late = [h for h in horizons_months if not 0 < h <= model.follow_up_months_]
-    if late:
-        raise HorizonError(
-            f"the model knows nothing at {late[0]:g} months (follow-up {model.follow_up_months_:.1f})",
-            "Take an earlier horizon.",
-        )
-    outside = outside_training(model, X)
-    table = pd.DataFrame(index=X.index)
-    inside = ~outside.any(axis=1).to_numpy(dtype=bool)
-    rows = X[inside]
-    table["risk"] = _at(inside, model.predict_risk(rows) if inside.any() else [])
-    if isinstance(model, PrognosticModel):
-        table["group"] = model.groups_.predict(table["risk"])
-    for horizon in horizons_months:
-        name = f"pfs_{horizon:g}"
-        table[name] = _at(inside, model.predict_survival(rows, [horizon])[:, 0] if inside.any() else [])
-        limits = model.predict_interval(rows, horizon) if inside.any() else np.empty((0, 2))
-        table[f"{name}_lower"], table[f"{name}_upper"] = _at(inside, limits[:, 0]), _at(inside, limits[:, 1])
-    table["outside"] = [" ".join(outside.columns[row]) for row in outside.to_numpy(dtype=bool)]
-    if isinstance(model, PrognosticModel):
-        filled = model.preparation_.imputation_.columns_  # not the columns that are left out
-        asked = [*(name for name in model.clinical_columns if name in filled), *model.feature_columns]
-        table["imputed"] = [
-            " ".join(np.array(asked, dtype=object)[row]) for row in X[asked].isna().to_numpy(dtype=bool)
-        ]
+    horizons = _horizons(model, horizons_months)
+    new = read_patients(model, table, features)
+    simulated = bool(getattr(model, "simulated_", False))
+    made = _predicted(model, new.X, horizons)
+    return Predictions(
+        made.assign(simulated=True) if simulated else made, (*_told(model), *new.notes),
+        str(getattr(model, "name_", type(model).__name__)), str(getattr(model, "outcome_name_", "")),
+        horizons, simulated,
+    )  # fmt: skip
+
+
+def _horizons(model: Any, wanted: Sequence[float] | None) -> tuple[float, ...]:
+    last = float(model.follow_up_months_)
+    if wanted is None:
+        known = getattr(model, "horizons_months_", None) or [h for h in _HORIZONS_MONTHS if h <= last]
+        wanted = known or [last]
+    for month in wanted:
+        if not 0 < month <= last:
+            raise HorizonError(
+                f"the model knows nothing at {month:g} months: its follow-up ends at {last:.1f} months",
+                "Take an earlier horizon.",
+            )
+    return tuple(sorted({float(month) for month in wanted}))
+
+
+def _told(model: Any) -> list[str]:
+    """What must be known of every prediction of a model."""
+    notes = []
     if getattr(model, "simulated_", False):
-        table["simulated"] = True
-    return table
+        notes.append("the model was trained on simulated patients, who never lived: not for any patient")
+    if isinstance(model, SurrogateModel):
+        notes.append(model.note)
+    elif isinstance(getattr(model, "last_step", model), TreeModel):
+        notes.append("no confidence intervals: boosted trees give none")
+    return notes
 
 
-def _at(rows: NDArray[np.bool_], values: Any) -> NDArray[np.float64]:
-    result = np.full(len(rows), np.nan)
-    result[rows] = values
-    return result
+def _predicted(model: Any, X: pd.DataFrame, horizons: Sequence[float]) -> pd.DataFrame:
+    """Numbers of the patients who can be scored, and flags of all."""
+    flags, scored = flag_patients(model, X)
+    inside, rows = np.flatnonzero(scored), X[scored]
+
+    def put(values: Any) -> NDArray[np.float64]:
+        result = np.full(len(X), np.nan)
+        result[inside] = values
+        return result
+
+    table = pd.DataFrame(index=X.index)
+    nobody = not len(inside)
+    table["risk"] = put([] if nobody else model.predict_risk(rows))
+    if isinstance(model, PreparedModel):
+        table["group"] = model.groups_.predict(table["risk"])
+    for month in horizons:
+        name = f"survival_{month:g}_months"
+        limits = np.empty((0, 2)) if nobody else model.predict_interval(rows, month)
+        table[name] = put([] if nobody else model.predict_survival(rows, [month])[:, 0])
+        table[f"{name}_lower"], table[f"{name}_upper"] = put(limits[:, 0]), put(limits[:, 1])
+    table["median_months"] = put([] if nobody else _median(model, rows))
+    known = bool(table.filter(like="_lower").notna().to_numpy().any()) or nobody
+    return table.assign(interval="95%" if known else "none", scored=scored, flags=flags)
 
 
-def predict_table(
-    model_folder: Path | str,
-    table: Path | str,
-    out: Path | str,
-    *,
-    horizons_months: Sequence[float] = (36.0, 60.0),
-) -> pd.DataFrame:
-    """Predict for the patients of a table and write the result.
-
-    Parameters
-    ----------
-    model_folder : Path
-        As written by a run.
-    table : Path
-        CSV or parquet with ``patient_id``, the clinical columns and the features of the model
-        (a run writes such a table as ``tables/design_matrix.csv``).
-    out : Path
-        CSV to write.
-    horizons_months : sequence of float
-
-    Returns
-    -------
-    DataFrame
-        See :func:`predict_frame`.
-
-    Raises
-    ------
-    ModelFileError, CohortError, HorizonError
-    """
-    model = load_model(Path(model_folder))
-    predictors = _read_predictors(Path(table), model)
-    if "patient_id" not in predictors.columns:
-        raise CohortError(f"{Path(table).name} has no column patient_id", "Name each patient in it.")
-    result = predict_frame(model, predictors.set_index("patient_id"), horizons_months)
-    write_table(Path(out), result.reset_index())
-    return result
-
-
-def _read_predictors(path: Path, model: Any) -> pd.DataFrame:
-    """A table for a model. Its factors stay text: "1" must not become 1.0, nor the level "None" missing."""
-    if path.suffix == ".parquet":
-        return read_table(path)
-    if isinstance(model, PrognosticModel):
-        imputed = model.preparation_.imputation_
-        centers = [name for name in model.table_columns if name not in imputed.columns_]
-        factors = imputed.factors_ + centers
-    else:
-        factors = [term.name for term in getattr(model, "terms_", []) if term.kind == "factor"]
-    return read_table(path, converters=dict.fromkeys(factors, lambda text: text.strip() or None))
+def _median(model: Any, X: pd.DataFrame) -> NDArray[np.float64]:
+    """When survival first is 0.5 or less; NaN where it stays above within the follow-up."""
+    last = getattr(model, "last_step", model)
+    times = np.unique(last.baseline_["time_months"])
+    low = model.predict_survival(X, times) <= 0.5
+    return np.where(low.any(axis=1), times[low.argmax(axis=1)], np.nan)

@@ -21,8 +21,8 @@ from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.survival.design import check_rows
 from radiomics_npc.survival.metrics.calibration import Calibration, calibrate
 from radiomics_npc.survival.metrics.concordance import Concordance, harrell_c, uno_c
-from radiomics_npc.survival.models.prediction import outside_training
-from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.prepared import PreparedModel
+from radiomics_npc.survival.models.training_range import outside_training
 from radiomics_npc.survival.validation.horizon_scores import Row, case_mix, horizon_scores
 from radiomics_npc.survival.validation.recalibration import RecalibratedModel, fit_slope, log_hazard
 
@@ -105,7 +105,7 @@ def validate_model(
 
     Parameters
     ----------
-    model : PrognosticModel, CoxModel, BoostedModel or RecalibratedModel
+    model : PrognosticModel, SurrogateModel, CoxModel, BoostedModel or RecalibratedModel
         Fitted or loaded; nothing of it changes.
     X : DataFrame
         By patient_id.
@@ -148,7 +148,7 @@ def validate_model(
     predictions = pd.DataFrame(
         {"risk": risk, name: model.predict_survival(X, [horizon_months])[:, 0]}, X.index
     )
-    if isinstance(model, PrognosticModel):
+    if isinstance(model, PreparedModel):
         predictions["group"] = model.groups_.predict(risk)
     notes = _beyond_training(model, X)
     calibration = None
