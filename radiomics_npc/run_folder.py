@@ -52,7 +52,7 @@ _CONTOURS = (
 # A change of these makes other models.
 _FITTED_BY = ("seed", "cohort", "segmentation", "features", "models", "validation")
 _FIT_FIGURES = [
-    *_BY_MODEL, "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*",
+    *_BY_MODEL, "flow.*", "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*",
     "stability.*", "contour_risk.*",
 ]  # fmt: skip
 

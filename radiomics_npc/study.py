@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 
-from radiomics_npc.cohort.baseline import table_one
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.cohort.reading import read_cohort
@@ -36,6 +35,7 @@ from radiomics_npc.report.content import write_run_report
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
 from radiomics_npc.storage import FeatureStore, read_table, write_table
+from radiomics_npc.study_baseline import write_baseline
 from radiomics_npc.study_figures import draw_montage, draw_nomogram, draw_quality
 from radiomics_npc.survival.models.model_file import load_model
 from radiomics_npc.survival.models.prognostic import PrognosticModel
@@ -289,9 +289,7 @@ class Study:
         self._run.keep_settings(self.settings)
         if self.settings.segmentation is None:
             self._run.forget_contours()
-        if self.cohort.clinical is not None:
-            event = None if self.cohort.outcome is None else "event"
-            write_table(self._run.tables / "table_one.csv", table_one(self.cohort, by=event))
+        write_baseline(self.cohort, self._run.tables)
         write_table(self.run_folder / "failures.csv", pd.DataFrame(columns=FAILURE_COLUMNS))
         self._run.record(
             simulated=self.cohort.simulated, patients=len(self.cohort), versions=software_versions(),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from radiomics_npc.nomogram.labels import sequence_label
+from radiomics_npc.report.flow import flow_steps
 from radiomics_npc.report.performance_tables import complete_case_table, endpoint_table, stability_counts
-from radiomics_npc.report.pieces import pairs, paragraph, picture, yaml_text
+from radiomics_npc.report.pieces import folded, pairs, paragraph, picture, yaml_text
 from radiomics_npc.report.tables import baseline_table, html_table
+from radiomics_npc.report.writing import listed, part_of, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,22 +22,24 @@ __all__ = ["baseline", "complete_cases", "endpoints", "features", "findings", "f
 
 Content = Mapping[str, Any]
 Drawn = Mapping[str, "Figure"]
+_PRESETS = {
+    "iso1mm": "resampled to 1 mm cubes", "inplane2d": "0.5 mm in plane, slices as they are",
+    "native": "as acquired",
+}  # fmt: skip
+_NORMALIZED = {
+    "body": "z-scores over the body", "image": "z-scores over the image", "none": "as stored"
+}  # fmt: skip
 _SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "How values were read"}
 
 
 def flow(content: Content, drawn: Drawn) -> str:
-    """How many patients were read, left out and analyzed."""
-    flow = content["flow"]
-    boxes = [f"<li><b>{flow['read']}</b> patients read</li>"]
-    excluded = flow.get("excluded")
-    if excluded is not None and len(excluded):
-        reasons = "".join(
-            f"<li><b>{row.patients}</b> {html.escape(str(row.reason))}</li>" for row in excluded.itertuples()
-        )
-        total = int(excluded["patients"].sum())
-        boxes.append(f'<li class="out"><b>{total}</b> left out<ul>{reasons}</ul></li>')
-    events = f", <b>{flow['events']}</b> with an event" if flow.get("events") is not None else ""
-    boxes.append(f"<li><b>{flow['analyzed']}</b> analyzed{events}</li>")
+    """How many patients were read, failed, were left out and analyzed."""
+    boxes = []
+    for step in flow_steps(content["flow"]):
+        reasons = "".join(f"<li><b>{count}</b> {html.escape(words)}</li>" for count, words in step.reasons)
+        words = f"<b>{step.patients}</b> {'patients ' if not step.out else ''}{step.words}"
+        kind = ' class="out"' if step.out else ""
+        boxes.append(f"<li{kind}>{words}{f'<ul>{reasons}</ul>' if reasons else ''}</li>")
     return f'<ol class="flow">{"".join(boxes)}</ol>'
 
 
@@ -46,10 +50,22 @@ def complete_cases(content: Content, drawn: Drawn) -> str:
 
 
 def baseline(content: Content, drawn: Drawn) -> str:
-    """Table 1."""
-    words = "Numbers: median (lower to upper quartile). Factors: number (%). SMD: standardized difference."
-    note = f'<p class="soft">{words}</p>'
-    return html_table(baseline_table(content["table_one"])) + note
+    """Table 1 by event, and by center where there are several."""
+    words = (
+        "Numbers: median (lower to upper quartile). Factors: number (%) of those known. SMD: standardized "
+        "mean difference between the groups, of more than two the largest."
+    )
+    described = str(content["table_one"]["all"].iloc[0])
+    analyzed = part_of(content, "flow").get("analyzed")
+    if described.isdigit() and analyzed is not None and int(described) != analyzed:
+        words += f" The table describes all {described} patients of the cohort; {analyzed} were analyzed."
+    made = html_table(baseline_table(content["table_one"]), "Patients at baseline by event")
+    made += paragraph(words, soft=True)
+    centers = content.get("table_one_center")
+    if centers is not None:
+        table = html_table(baseline_table(centers), "Patients at baseline by center")
+        made += folded(f"By center ({sum(str(c).startswith('center: ') for c in centers.columns)})", table)
+    return made
 
 
 def findings(content: Content, drawn: Drawn) -> str:
@@ -64,12 +80,23 @@ def findings(content: Content, drawn: Drawn) -> str:
         rows = found[found["severity"] == severity]
         if rows.empty:
             continue
-        shown = rows.assign(sequence=rows["sequence"].map(sequence_label))[list(names)].rename(columns=names)
-        shown = shown.loc[:, [bool((shown[c].astype(str) != "").any()) for c in shown.columns]]
-        opened = " open" if severity == "error" else ""
-        table = html_table(shown, most=200)
-        parts.append(f"<details{opened}><summary>{title}: {len(rows)}</summary>{table}</details>")
-    return "".join(parts)
+        shown = rows[list(names)].fillna("").astype(str)  # columns without a word come from the file as NaN
+        shown["sequence"] = shown["sequence"].map(sequence_label)
+        shown = shown.loc[:, [bool((shown[c] != "").any()) for c in shown.columns]].rename(columns=names)
+        parts.append(folded(f"{title}: {len(rows)}", html_table(shown, most=200), opened=severity == "error"))
+    return paragraph(_found_words(found)) + "".join(parts)
+
+
+def _found_words(found: pd.DataFrame) -> str:
+    """How much was found, about how many patients."""
+    told = found[found["severity"] != "info"]
+    if told.empty:
+        return "The check found no error and gave no warning; below is how values were read."
+    who = told["patient_id"].fillna("").astype(str)
+    counts = told["severity"].value_counts()
+    words = listed(plural(int(counts[k]), k) for k in ("error", "warning") if k in counts)
+    about = plural(who[who != ""].nunique(), "patient")
+    return f"The check of the tables and images gave {words}, about {about}."
 
 
 def endpoints(content: Content, drawn: Drawn) -> str:
@@ -83,13 +110,25 @@ def endpoints(content: Content, drawn: Drawn) -> str:
 
 def montage(content: Content, drawn: Drawn) -> str:
     """Tumor outlines."""
-    words = "Tumor outlines on slices of sample patients."
+    words = "Tumor outlines on slices of sample patients, a row a patient; the bar is 1 cm."
     if part := content.get("contours"):
-        words = "Predicted outlines on slices of sample patients"
+        words = "Predicted outlines on slices of sample patients, a row a patient; the bar is 1 cm"
         words += "; dashed: as drawn." if part.get("agreement") is not None else "."
         if part["when"] == "missing":
-            words = "Outlines on slices of sample patients, predicted where none was drawn."
-    return picture("montage", content["montage"], words)
+            words = "Outlines on slices of sample patients, predicted where none was drawn; the bar is 1 cm."
+    return picture("montage", content["montage"], words) + _to_quality(content)
+
+
+def _to_quality(content: Content) -> str:
+    """Where every contour can be looked at."""
+    part = content.get("quality")
+    if not part:
+        return ""
+    seen = f"{plural(part['patients'], 'patient')}, {part['failed']} failed, {part['flagged']} flagged"
+    link = html.escape(str(part["link"]))
+    return (
+        f'<p><a href="{link}">Images and contours of every patient</a> ({seen}; a file beside this one)</p>'
+    )
 
 
 def features(content: Content, drawn: Drawn) -> str:
@@ -99,8 +138,9 @@ def features(content: Content, drawn: Drawn) -> str:
     rows = {
         "Features per patient": part.get("number"),
         "Sequences": sequences,
-        "Preset": part.get("preset"),
-        "Normalization": part.get("normalize"),
+        "Image grid": _PRESETS.get(str(part.get("preset")), part.get("preset")),
+        "Intensities": _NORMALIZED.get(str(part.get("normalize")), part.get("normalize")),
+        "Shape and size": "measured" if part.get("morphology") else "not measured",
     }
     made = pairs({name: value for name, value in rows.items() if value not in (None, "")})
     failures = part.get("failures")
@@ -113,11 +153,11 @@ def features(content: Content, drawn: Drawn) -> str:
         }
         shown = failures.assign(sequence=failures["sequence"].map(sequence_label))[list(names)]
         table = html_table(shown.rename(columns=names), most=200)
-        made += f"<details open><summary>Failures: {len(failures)}</summary>{table}</details>"
+        made += folded(f"Failures: {len(failures)}", table, opened=True)
     elif failures is not None:
         made += "<p>No extraction failed.</p>"
     if part.get("settings"):
-        made += f"<details><summary>Extraction settings</summary>{yaml_text(part['settings'])}</details>"
+        made += folded("Extraction settings of every sequence", yaml_text(part["settings"]))
     return made
 
 

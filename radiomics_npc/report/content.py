@@ -16,6 +16,7 @@ from radiomics_npc.nomogram.style import save_figure
 from radiomics_npc.report.cards import model_card
 from radiomics_npc.report.contour_content import read_contours
 from radiomics_npc.report.drawing import draw_figures
+from radiomics_npc.report.flow import measured_flow
 from radiomics_npc.report.html import write_report
 from radiomics_npc.report.methods import methods_text
 from radiomics_npc.report.modelling_content import has_modelling, load_models, read_modelling, read_optional
@@ -61,12 +62,9 @@ def read_run(folder: Path | str) -> Content:
         "versions": record["versions"],
         "findings": read_optional(folder / "check.csv"),
         "table_one": read_optional(tables / "table_one.csv"),
-        "flow": {
-            "read": record["patients"],
-            "analyzed": record["patients"],
-            "excluded": None,
-            "events": None,
-        },
+        "table_one_center": read_optional(tables / "table_one_center.csv"),
+        "flow": measured_flow(record["patients"], read_optional(folder / "failures.csv")),
+        "quality": _quality(folder, record),
     }
     montage = folder / "figures" / "montage.png"
     content["montage"] = montage.read_bytes() if montage.exists() else None
@@ -77,7 +75,17 @@ def read_run(folder: Path | str) -> Content:
     if settings["models"] is not None and has_modelling(folder):
         content["appraisal_notes"] = list(record.get("appraisal_notes") or ())
         content |= read_modelling(folder, settings, simulated=record["simulated"])
+        example = folder / "figures" / "nomogram_example.svg"
+        if content.get("nomogram") and example.exists():
+            content["nomogram"]["example"] = {"figure": example.read_text(encoding="utf-8")}
     return content
+
+
+def _quality(folder: Path, record: Content) -> Content | None:
+    """The page of contours beside the report, and how many patients on it want a look."""
+    if not record.get("quality") or not (folder / "quality.html").exists():
+        return None
+    return {"link": "quality.html", **record["quality"]}
 
 
 def _features(tables: Path, settings: Content) -> Content | None:

@@ -10,6 +10,7 @@ import pandas as pd
 from radiomics_npc.nomogram.style import mark_simulated
 from radiomics_npc.report import contour_figures, figures, model_figures, performance_figures
 from radiomics_npc.report.contour_content import risk_intervals
+from radiomics_npc.report.flow import flow_figure
 from radiomics_npc.report.outcome_words import outcome_of
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ def draw_figures(content: Content) -> dict[str, Figure]:
     Returns
     -------
     dict of str to Figure
-        Names fit for files: ``c_index``, ``auc``, ``kaplan_meier``, ``calibration_{model}``,
+        Names fit for files: ``flow``, ``c_index``, ``auc``, ``kaplan_meier``, ``calibration_{model}``,
         ``decision_curves``, ``learning_curve``, ``stability``, ``hazard_ratios_{model}``,
         ``effects_over_time_{model}``, ``selection_{model}``, ``nomogram``, ``montage``,
         ``contour_volumes``, ``contour_agreement``, ``contour_risk``.
     """
     drawn: dict[str, Any] = {
-        **_of_contours(content), **_of_performance(content), **_of_models(content),
+        **_of_cohort(content), **_of_contours(content), **_of_performance(content), **_of_models(content),
     }  # fmt: skip
     if content.get("simulated"):
         for figure in drawn.values():
@@ -48,6 +49,10 @@ def draw_figures(content: Content) -> dict[str, Figure]:
         if hasattr(figure, "savefig"):
             drawn[name] = figure
     return drawn
+
+
+def _of_cohort(content: Content) -> dict[str, Figure]:
+    return {"flow": flow_figure(content["flow"])} if content.get("flow") else {}
 
 
 def _of_contours(content: Content) -> dict[str, Figure]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from radiomics_npc.report.limitations import limitations
 from radiomics_npc.report.methods import methods_text
 from radiomics_npc.report.outcome_words import outcome_of
 from radiomics_npc.report.plain import plain
-from radiomics_npc.report.sections import sections_of
+from radiomics_npc.report.sections import part_titles, sections_of
 from radiomics_npc.storage import write_json, write_text
 
 __all__ = ["draw_figures", "plain", "report_html", "write_report"]
@@ -49,6 +52,23 @@ def _glance(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def _parts(sections: list[tuple[str, str, Any]]) -> list[tuple[str, list[tuple[str, str, Any]]]]:
+    """Sections by the part of the report they stand in."""
+    titles = part_titles()
+    return [(title, list(part)) for title, part in groupby(sections, key=lambda section: titles[section[0]])]
+
+
+def _told_apart(page: str) -> str:
+    """Number the regions that bear the same label, so that a list of them can be used."""
+    seen: Counter[str] = Counter()
+
+    def numbered(found: re.Match[str]) -> str:
+        seen[found[1]] += 1
+        return found[0] if seen[found[1]] == 1 else f'{found[0][:-1]} ({seen[found[1]]})"'
+
+    return re.sub(r'role="region" aria-label="([^"]*)"', numbered, page)
+
+
 def report_html(content: Mapping[str, Any]) -> str:
     """The report as HTML; see :func:`write_report`."""
     from jinja2 import Environment, StrictUndefined
@@ -59,15 +79,16 @@ def report_html(content: Mapping[str, Any]) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(template.read_text(encoding="utf-8")).render(
+    page = environment.from_string(template.read_text(encoding="utf-8")).render(
         title=content.get("title") or content.get("study") or "Study",
         subtitle=outcome_of(content)["name"] if content.get("outcome") else "",
         created=content.get("created") or "",
         simulated=bool(content.get("simulated")),
         glance=_glance(content),
-        sections=[(key, title, Markup(body)) for key, title, body in sections_of(content)],
+        parts=_parts([(key, title, Markup(body)) for key, title, body in sections_of(content)]),
         version=(content.get("versions") or {}).get("radiomics-npc", ""),
     )
+    return _told_apart(page)
 
 
 def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
@@ -89,11 +110,15 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
         ``outcome`` : dict
             name, horizon_months, observed (survival probability at the horizon).
         ``flow`` : dict
-            read, analyzed, events (int), excluded (DataFrame: reason, patients).
+            read, analyzed, events (int), excluded (DataFrame: reason, patients; those who failed among them).
         ``table_one`` : DataFrame
             Of :func:`radiomics_npc.cohort.baseline.table_one`.
+        ``table_one_center`` : DataFrame
+            The same by center.
         ``findings`` : DataFrame
             Of ``CheckReport.to_frame``.
+        ``quality`` : dict
+            link (str, relative), patients, failed, flagged: the page of contours beside the report.
         ``contours`` : dict
             Where masks were predicted: model (dict: name, sha256, members, simulated), when, flips,
             table (DataFrame: patient_id, sequence, mask, volume_cm3, flags ...), agreement (DataFrame of
@@ -131,6 +156,9 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
         ``centers`` : dict
             table and pooled (DataFrame), of
             :class:`radiomics_npc.survival.validation.centers.CenterScores`.
+        ``subgroups`` : dict
+            model, horizon_months, table (DataFrame of
+            :func:`radiomics_npc.report.subgroups.subgroup_scores`).
         ``endpoints`` : dict
             By name: time_months, incidence, lower, upper, patients, events, competing.
         ``complete_cases`` : DataFrame
@@ -157,7 +185,7 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             largest_width, share_changing_group.
         ``nomogram`` : dict
             model (str), horizons_months (list), figure (Figure or SVG), points (DataFrame of
-            ``Nomogram.points_table``), link (str, relative).
+            ``Nomogram.points_table``), link (str, relative), example (dict: figure, SVG).
         ``methods`` : str
             Markdown; by default :func:`radiomics_npc.report.methods.methods_text`.
         ``limitations`` : list of str

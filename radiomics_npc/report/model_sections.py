@@ -10,8 +10,9 @@ import pandas as pd
 
 from radiomics_npc.nomogram.labels import column_label, model_label
 from radiomics_npc.report.performance_tables import hazards_table
-from radiomics_npc.report.pieces import bullets, folded, paragraph, picture
+from radiomics_npc.report.pieces import bullets, folded, paragraph, picture, svg_picture
 from radiomics_npc.report.tables import html_table, level_label, number, ratio_table, weight_table
+from radiomics_npc.report.writing import part_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +74,7 @@ def hazard_ratios(content: Content, drawn: Drawn) -> str:
         made += bullets(_worded(str(note)) for note in (content.get("notes") or {}).get(model, ()))
         words = f"Hazard ratios of the model {label}, fitted to all analyzed patients."
         made += picture(f"hazard_ratios_{model}", drawn.get(f"hazard_ratios_{model}"), words)
-        made += f"<details><summary>Table</summary>{html_table(ratio_table(table))}</details>"
+        made += folded("Hazard ratios as a table", html_table(ratio_table(table)))
     return made
 
 
@@ -142,24 +143,33 @@ def shap(content: Content, drawn: Drawn) -> str:
             "Mean absolute SHAP value": [number(float(v)) for v in table["mean_abs_shap"]],
             "Share": [f"{100 * v:.1f}%" for v in table["share"]],
         })  # fmt: skip
-        made += folded("Table", html_table(shown, most=60))
+        made += folded("Mean absolute SHAP values", html_table(shown, most=60))
     return made
 
 
 def nomogram(content: Content, drawn: Drawn) -> str:
     """The nomogram and its points."""
     part = content["nomogram"]
+    example = part_of(part, "example").get("figure")
     words = f"Nomogram of the model {model_label(part.get('model', ''))}, fitted to all analyzed patients."
     figure = part.get("figure")
     made = picture("nomogram", figure, words) if figure is not None else ""
+    if example is not None:
+        words = (
+            "An example on the nomogram, with the distribution of the cohort over each axis: the points of "
+            "the values are added up, and survival is read below the total."
+        )
+        made += "<h3>A worked example</h3>" + svg_picture(example, words)
     if part.get("link"):
         link = html.escape(str(part["link"]))
         made += f'<p><a href="{link}">Interactive nomogram</a> (a file beside this one)</p>'
     points = part.get("points")
     if points is not None:
-        shown = points[["label", "value", "points"]].rename(columns=lambda c: str(c).capitalize())
-        shown["Label"] = shown["Label"].where(~shown["Label"].duplicated(), "")
+        shown = points[["label", "value", "points"]].rename(columns={
+            "label": "Variable", "value": "Value", "points": "Points"
+        })  # fmt: skip
+        shown["Variable"] = shown["Variable"].where(~shown["Variable"].duplicated(), "")
         shown["Value"] = [level_label(v) if isinstance(v, str) else f"{v:.6g}" for v in shown["Value"]]
         shown["Points"] = [f"{p:.1f}" for p in shown["Points"]]
-        made += f"<details><summary>Points</summary>{html_table(shown)}</details>"
+        made += folded("Points of every value", html_table(shown))
     return made

@@ -13,6 +13,7 @@ import pandas as pd
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError, HorizonError, ModelFileError
 from radiomics_npc.nomogram.nomogram import Nomogram
+from radiomics_npc.report.subgroups import subgroup_scores
 from radiomics_npc.storage import read_table
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 from radiomics_npc.survival.estimation.log_rank import log_rank, pairwise_log_rank
@@ -27,6 +28,7 @@ from radiomics_npc.survival.validation.cross_validated import (
     CrossValidation,
     score_predictions,
 )
+from radiomics_npc.survival.validation.scoring import pfs_column
 
 __all__ = ["has_modelling", "load_models", "read_modelling", "read_optional"]
 
@@ -105,6 +107,7 @@ def read_modelling(folder: Path, settings: Content, *, simulated: bool) -> Conte
         "hazard_ratios": {name: m.cox_.summary() for name, m in models.items() if hasattr(m, "cox_")},
         "notes": {name: list(m.notes_) for name, m in models.items()},
         "sample_size": _sample_size(tables, settings, result, y),
+        "subgroups": _subgroups(tables, settings, result, shown),
     }  # fmt: skip
     model = models.get(shown)
     if model is not None and hasattr(model, "rad_score_") and RAD_SCORE in model.cox_.columns_:
@@ -113,6 +116,20 @@ def read_modelling(folder: Path, settings: Content, *, simulated: bool) -> Conte
         content["nomogram"] = _nomogram(model, shown, settings["nomogram"]["horizons_months"])
     content |= _tables(tables, settings) | _tables_by_model(folder, names, shown)
     return {key: part for key, part in content.items() if part is not None}
+
+
+def _subgroups(tables: Path, settings: Content, result: CrossValidation, model: str) -> Content | None:
+    """The shown model in parts of the cohort; None in a folder of earlier versions, without their table."""
+    path, horizon = tables / "clinical.parquet", float(result.design["horizon_months"])
+    if not path.exists() or model not in result.models:
+        return None
+    clinical = read_table(path).set_index("patient_id")
+    predicted = result.patients(model)[pfs_column(horizon)]
+    if predicted.notna().sum() < 2:
+        return None
+    needed = settings["models"]["clinical"]
+    table = subgroup_scores(result.outcome, predicted, clinical, horizon_months=horizon, needed=needed)
+    return {"model": model, "horizon_months": horizon, "table": table}
 
 
 def _cross_validation(tables: Path, y: Outcome) -> CrossValidation:
@@ -134,6 +151,7 @@ def _tables(tables: Path, settings: Content) -> Content:
     names = ("accuracy", "decision_curves", "reclassification", "permutation_test", "learning_curve")
     content: Content = {name: read_optional(tables / f"{name}.csv") for name in names}
     content["contour_uncertainty"] = read_optional(tables / "contour_uncertainty_summary.csv")
+    content["surrogates"] = read_optional(tables / "surrogate_fidelity.csv")
     loss = read_optional(tables / "complete_cases.csv")
     if loss is not None and "column" in loss:
         content["complete_cases"] = loss

@@ -110,7 +110,7 @@ def calibration(content: Content, drawn: Drawn) -> str:
         rows = groups[groups["model"] == model].drop(columns=["model", "simulated"], errors="ignore")
         shown = rows.assign(time_months=[f"{value:g}" for value in rows["time_months"]])
         shown = shown.rename(columns=lambda name: str(name).replace("time_months", "months").capitalize())
-        one += folded("Table", html_table(shown))
+        one += folded("The groups as a table", html_table(shown))
         # Pages of figures hide what a reader looks for: the model that is shown stands open.
         wanted = model == shown_model or shown_model not in models
         made += one if wanted else folded(f"Calibration of the model {model_label(model)}", one)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from radiomics_npc.nomogram.labels import column_label, model_label, sequence_label
+from radiomics_npc.nomogram.labels import column_label, level_label, model_label, sequence_label
 from radiomics_npc.report.tables import interval, number, p_value
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "reclassification_table",
     "restricted_mean_table",
     "stability_counts",
+    "subgroup_table",
 ]
 
 _ACCURACY = {"auc": "AUC (95% CI)", "brier": "Brier score (95% CI)", "ipa": "IPA"}
@@ -171,6 +172,25 @@ def pooled_table(pooled: pd.DataFrame) -> pd.DataFrame:
             for low, high in pooled[["predicted_lower", "predicted_upper"]].to_numpy(float)
         ],
         "I²": [_percent(v) for v in pooled["i2"]],
+    })  # fmt: skip
+
+
+def subgroup_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Patients, C, and predicted against observed survival of every subgroup; a variable is named once."""
+    names = table["variable"].map(lambda name: "All patients" if name == "all" else column_label(str(name)))
+    observed = table.rename(columns={
+        "estimate": "c", "lower": "c_lower", "upper": "c_upper",
+        "observed": "incidence", "observed_lower": "lower", "observed_upper": "upper",
+    })  # fmt: skip
+    return pd.DataFrame({
+        "Variable": names.where(~table["variable"].duplicated(), ""),
+        "Level": table["level"].map(level_label),
+        "Patients": [f"{v:g}" for v in table["patients"]], "Events": [f"{v:g}" for v in table["events"]],
+        "Harrell's C (95% CI)": [interval(row, 2) for _, row in table.iterrows()],
+        "Predicted": [_percent(v) for v in table["predicted"]],
+        "Observed (95% CI)": [
+            _percents(row) if np.isfinite(row["incidence"]) else "–" for _, row in observed.iterrows()
+        ],
     })  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from radiomics_npc.report.tables import number
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["bullets", "folded", "markdown_html", "pairs", "paragraph", "picture", "yaml_text"]
+__all__ = ["bullets", "folded", "markdown_html", "pairs", "paragraph", "picture", "svg_picture", "yaml_text"]
 
 
 def paragraph(text: str, *, soft: bool = False) -> str:
@@ -66,7 +66,7 @@ def yaml_text(settings: Any) -> str:
         if isinstance(settings, str)
         else yaml.safe_dump(plain(settings), sort_keys=False, allow_unicode=True)
     )
-    return f'<pre tabindex="0">{html.escape(text)}</pre>'
+    return f'<pre tabindex="0" role="region" aria-label="Settings as YAML">{html.escape(text)}</pre>'
 
 
 def _inline(text: str) -> str:
@@ -84,7 +84,7 @@ def markdown_html(text: str) -> str:
     Examples
     --------
     >>> markdown_html("## A & B\\n\\n1. one\\n2. two")
-    '<h4>A &amp; B</h4><ol><li>one</li><li>two</li></ol>'
+    '<h3>A &amp; B</h3><ol><li>one</li><li>two</li></ol>'
     """
     made = []
     for block in re.split(r"\n\s*\n", text.strip()):
@@ -96,7 +96,7 @@ def markdown_html(text: str) -> str:
                 break
         else:
             heading = re.match(r"(#+) (.*)", block)
-            level = min(6, len(heading[1]) + 2) if heading else 0
+            level = min(6, len(heading[1]) + 1) if heading else 0
             words = heading[2] if heading else " ".join(lines)
             made.append(f"<h{level}>{_inline(words)}</h{level}>" if heading else f"<p>{_inline(words)}</p>")
     return "".join(made)
@@ -112,17 +112,38 @@ def picture(name: str, figure: Figure | bytes | str | None, description: str) ->
     """
     if figure is None:
         return ""
-    width = ""
+    inches = 5.0
     if isinstance(figure, str):
         drawn = figure
     elif isinstance(figure, bytes) or name == "montage":
         data = base64.b64encode(figure if isinstance(figure, bytes) else _png(figure)).decode()
-        drawn = f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
-        width = ' style="max-width:46rem"'
+        drawn, inches = f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">', 6.2
     else:
-        drawn = svg_of(figure, name, description)
-        width = f' style="max-width:{figure.get_figwidth() * 118:.0f}px"'
-    return f"<figure{width}>{drawn}<figcaption>{html.escape(description)}</figcaption></figure>"
+        drawn, inches = svg_of(figure, name, description), figure.get_figwidth()
+    label = f"Figure: {name.replace('_', ' ')}"
+    return _framed(drawn, html.escape(description), inches, label)
+
+
+def svg_picture(svg: str, description: str, *, inches: float = 6.8) -> str:
+    """An SVG file as a picture of its own: its identifiers meet no others of the page.
+
+    Examples
+    --------
+    >>> svg_picture("<svg/>", "A figure.").count("data:image/svg+xml;base64,PHN2Zy8+")
+    1
+    """
+    data = base64.b64encode(svg.encode()).decode()
+    words = html.escape(description)
+    return _framed(f'<img alt="{words}" src="data:image/svg+xml;base64,{data}">', words, inches, "Figure")
+
+
+def _framed(drawn: str, caption: str, inches: float, label: str) -> str:
+    """A figure with its caption; on a phone a wide one moves sideways, so that its words are read."""
+    region = f' tabindex="0" role="region" aria-label="{html.escape(label)}"' if inches > 4.4 else ""
+    return (
+        f'<figure style="--inches:{inches:.2f}"><div class="art"{region}>{drawn}</div>'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def _png(figure: Figure) -> bytes:

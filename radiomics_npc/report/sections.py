@@ -11,12 +11,13 @@ from radiomics_npc.report import (
     contour_sections,
     model_sections,
     performance_sections,
+    surrogates,
     validation_sections,
 )
 from radiomics_npc.report.drawing import draw_figures
-from radiomics_npc.report.pieces import bullets, markdown_html, pairs, paragraph, yaml_text
+from radiomics_npc.report.pieces import bullets, folded, markdown_html, pairs, paragraph, yaml_text
 
-__all__ = ["section_titles", "sections_of"]
+__all__ = ["part_titles", "section_titles", "sections_of"]
 
 Content = Mapping[str, Any]
 
@@ -30,7 +31,8 @@ def _methods(content: Content, drawn: Any) -> str:
 
 
 def _settings(content: Content, drawn: Any) -> str:
-    return yaml_text(content["settings"])
+    words = "Every setting of the study, also those left at their defaults: study.yaml in the run folder."
+    return paragraph(words) + folded("Show the settings", yaml_text(content["settings"]))
 
 
 def _versions(content: Content, drawn: Any) -> str:
@@ -59,16 +61,22 @@ _RESULTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "optimism": ("Optimism", validation_sections.optimism),
     "permutation_test": ("Permutation test", validation_sections.permutation_test),
     "learning_curve": ("Learning curve", validation_sections.learning_curve),
-    "centers": ("Centers", validation_sections.centers),
+}
+_MODELS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "hazard_ratios": ("Hazard ratios", model_sections.hazard_ratios),
     "proportional_hazards": ("Proportional hazards", model_sections.proportional_hazards),
     "rad_score": ("Rad-score", model_sections.rad_score),
     "selection": ("Selected features", model_sections.selection),
     "shap": ("SHAP", model_sections.shap),
+    "surrogates": ("Surrogates of the boosted models", surrogates.section),
+    "nomogram": ("Nomogram", model_sections.nomogram),
+}
+_SENSITIVITY: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
+    "subgroups": ("Subgroups", validation_sections.subgroups),
+    "centers": ("Centers", validation_sections.centers),
     "contour_uncertainty": ("Predictions under other contours", validation_sections.contours),
     "contour_effects": ("What the contours change", contour_sections.contour_effects),
     "endpoints": ("Further endpoints", cohort_sections.endpoints),
-    "nomogram": ("Nomogram", model_sections.nomogram),
 }
 _REST: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "limitations": ("Limitations", _limitations),
@@ -76,7 +84,14 @@ _REST: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "settings": ("Settings", _settings),
     "versions": ("Versions", _versions),
 }
-_FOUND_IN_PATIENTS = {*_RESULTS, "table_one", "stability", "sample_size", "complete_cases", "contours"}
+_PARTS = {
+    "Patients and data": _PATIENTS, "Performance": _RESULTS, "The models": _MODELS,
+    "Sensitivity": _SENSITIVITY, "About": _REST,
+}  # fmt: skip
+_EVERY = {key: section for part in _PARTS.values() for key, section in part.items()}
+_FOUND_IN_PATIENTS = {
+    *_RESULTS, *_MODELS, *_SENSITIVITY, "table_one", "stability", "sample_size", "complete_cases", "contours",
+}  # fmt: skip
 
 
 def section_titles() -> dict[str, str]:
@@ -87,7 +102,18 @@ def section_titles() -> dict[str, str]:
     >>> section_titles()["table_one"]
     'Baseline'
     """
-    return {key: title for key, (title, _) in {**_PATIENTS, **_RESULTS, **_REST}.items()}
+    return {key: title for key, (title, _) in _EVERY.items()}
+
+
+def part_titles() -> dict[str, str]:
+    """The part of the report that a section stands in, by its key in the content.
+
+    Examples
+    --------
+    >>> part_titles()["calibration"]
+    'Performance'
+    """
+    return {key: title for title, part in _PARTS.items() for key in part}
 
 
 def sections_of(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -109,9 +135,9 @@ def sections_of(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ['Patients']
     """
     drawn = draw_figures(content)
-    said = paragraph("Simulated patients", soft=True) if content.get("simulated") else ""
+    said = '<p class="said">Simulated patients</p>' if content.get("simulated") else ""
     made = []
-    for key, (title, make) in {**_PATIENTS, **_RESULTS, **_REST}.items():
+    for key, (title, make) in _EVERY.items():
         part = content.get(key)
         if part is not None and not (isinstance(part, Mapping) and not part):
             body = make(content, drawn)

@@ -17,6 +17,7 @@ __all__ = [
     "difference_table",
     "html_table",
     "interval",
+    "is_number_column",
     "number",
     "p_value",
     "ratio_table",
@@ -117,9 +118,16 @@ def weight_table(formula: pd.DataFrame) -> pd.DataFrame:
 
 
 def baseline_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 with words for columns; a variable is named once."""
+    """Table 1 with words for columns; a variable is named once.
+
+    What the columns are made from is no row: by event the event, and no difference of the follow-up,
+    which the event ends.
+    """
     if "smd" in table:
         table = table.assign(smd=pd.to_numeric(table["smd"], errors="coerce"))
+        if "event: yes" in table:
+            table = table[table["variable"] != "event"]
+            table = table.assign(smd=table["smd"].mask(table["variable"] == "follow_up_months"))
     if "missing" in table:
         table = table.assign(missing=pd.to_numeric(table["missing"], errors="coerce").astype("Int64"))
     shown = table.astype(object).where(table.notna(), "")
@@ -132,13 +140,21 @@ def baseline_table(table: pd.DataFrame) -> pd.DataFrame:
         shown["level"] = shown["level"].map(str)
     names = {"variable": "Variable", "level": "Level", "all": "All", "smd": "SMD", "missing": "Missing",
              "event: no": "No event", "event: yes": "Event"}  # fmt: skip
-    return shown.rename(columns=names).map(lambda value: number(value, 2))
+    shown = shown.rename(columns=names).rename(columns=lambda name: str(name).removeprefix("center: "))
+    return shown.map(lambda value: number(value, 2))
 
 
-def _is_number(texts: pd.Series[str]) -> bool:
-    """Whether a column of printed values is one of numbers, with gaps perhaps."""
+def is_number_column(column: pd.Series) -> bool:
+    """Whether a column of a printed table holds numbers, with gaps perhaps, and no words.
+
+    Examples
+    --------
+    >>> is_number_column(pd.Series(["0.71 (0.65 to 0.78)", "–"])), is_number_column(pd.Series(["T1"]))
+    (True, False)
+    """
+    texts = column.map(number)
     known = texts[~texts.isin(["", "–"])]
-    return len(known) > 0 and bool(known.str.match(_NUMBER).all())
+    return column.name not in _LEFT and len(known) > 0 and bool(known.str.match(_NUMBER).all())
 
 
 def html_table(table: pd.DataFrame, caption: str = "", *, most: int | None = None) -> str:
@@ -163,18 +179,26 @@ def html_table(table: pd.DataFrame, caption: str = "", *, most: int | None = Non
     """
     shown = table if most is None else table.head(most)
     texts = pd.DataFrame({i: shown.iloc[:, i].map(number) for i in range(shown.shape[1])})
-    right = [_is_number(texts[i]) and c not in _LEFT for i, c in enumerate(shown.columns)]
+    right = [is_number_column(shown.iloc[:, i]) for i in range(shown.shape[1])]
     style = [' class="n"' if is_right else "" for is_right in right]
     head = "".join(
-        f'<th scope="col"{s}>{html.escape(str(c))}</th>' for c, s in zip(shown.columns, style, strict=True)
+        f'<th scope="col"{s}>{html.escape(str(c))}</th>' if str(c).strip() else "<td></td>"
+        for c, s in zip(shown.columns, style, strict=True)
     )
+    # The first column names the row, unless it is all there is, or a number.
+    named = len(style) > 1 and not right[0]
     body = "".join(
-        "<tr>" + "".join(f"<td{s}>{html.escape(v)}</td>" for v, s in zip(row, style, strict=True)) + "</tr>"
+        "<tr>" + "".join(
+            f'<th scope="row">{html.escape(v)}</th>' if named and k == 0 and v.strip("–") else
+            f"<td{style[k]}>{html.escape(v)}</td>" for k, v in enumerate(row)
+        ) + "</tr>"
         for row in texts.itertuples(index=False, name=None)
-    )
+    )  # fmt: skip
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     more = f'<p class="soft">{len(table) - len(shown)} more rows are in the tables of the run.</p>' * (
         len(table) > len(shown)
     )
     rows = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="scroll"><table>{title}{rows}</table></div>{more}'
+    label = html.escape(caption or "Table: " + ", ".join(str(c) for c in shown.columns[:3]).strip(" ,"))
+    region = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+    return f"{region}<table>{title}{rows}</table></div>{more}"

@@ -10,14 +10,21 @@ import pandas as pd
 
 from radiomics_npc.nomogram.labels import model_label
 from radiomics_npc.report.figures import p_text
-from radiomics_npc.report.performance_tables import center_table, optimism_table, plus_table, pooled_table
+from radiomics_npc.report.performance_tables import (
+    center_table,
+    optimism_table,
+    plus_table,
+    pooled_table,
+    subgroup_table,
+)
 from radiomics_npc.report.pieces import folded, paragraph, picture
+from radiomics_npc.report.subgroups import LEAST_EVENTS
 from radiomics_npc.report.tables import html_table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["centers", "contours", "learning_curve", "optimism", "permutation_test"]
+__all__ = ["centers", "contours", "learning_curve", "optimism", "permutation_test", "subgroups"]
 
 Content = Mapping[str, Any]
 Drawn = Mapping[str, "Figure"]
@@ -53,8 +60,8 @@ def permutation_test(content: Content, drawn: Drawn) -> str:
     table = content["permutation_test"]
     row = table.iloc[0]
     return paragraph(
-        f"{_of(table)}Harrell's C {number(float(row['observed']))} in cross-validation, against a mean of "
-        f"{number(float(row['mean']))} (95th percentile {number(float(row['percentile_95']))}) over "
+        f"{_of(table)}Harrell's C {number(float(row['observed']))} in one cross-validation, against a mean "
+        f"of {number(float(row['mean']))} (95th percentile {number(float(row['percentile_95']))}) over "
         f"{row['permutations']:g} permutations of the outcomes, each with the whole cross-validation anew: "
         f"{p_text(float(row['p'])) or 'p unknown'}."
     )
@@ -85,6 +92,27 @@ def contours(content: Content, drawn: Drawn) -> str:
     if np.isfinite(row["share_changing_group"]):
         words += f", and {100 * row['share_changing_group']:.0f}% of the patients changed their risk group"
     return paragraph(f"{words}. This comes on top of the confidence interval of a prediction.")
+
+
+def subgroups(content: Content, drawn: Drawn) -> str:
+    """C and calibration of the shown model in parts of the cohort."""
+    part = content["subgroups"]
+    table = part["table"]
+    words = (
+        f"Model: {model_label(part['model'])}. Predictions for patients outside the training folds, in parts "
+        f"of the cohort: Harrell's C of the predicted probability, and predicted (mean) against observed "
+        f"(Kaplan-Meier) probability at {part['horizon_months']:g} months."
+    )
+    made = paragraph(words) + html_table(subgroup_table(table))
+    words = (
+        f"No C with fewer than {LEAST_EVENTS} events. Nobody planned for these subgroups: they tell where to "
+        "look, they prove nothing."
+    )
+    if (table["variable"] == "clinical values").any():
+        words += (
+            " Clinical values: patients with all columns that the models take, and those with imputed ones."
+        )
+    return made + paragraph(words, soft=True)
 
 
 def centers(content: Content, drawn: Drawn) -> str:

@@ -175,6 +175,7 @@ def _results() -> dict[str, Any]:
         }]),
         "learning_curve": curve.assign(model="combined_cox"), "centers": {"table": sites, "pooled": pooled},
         "endpoints": {f"OS {NASTY}": incidence},
+        "subgroups": {"model": "combined_cox", "horizon_months": 60.0, "table": _subgroups()},
         "complete_cases": pd.DataFrame({
             "column": ["ebv_dna", "any column"], "missing": [12, 14], "events": [3, 4], "only_here": [12, 14],
             "share": [0.017, 0.0204],
@@ -185,6 +186,18 @@ def _results() -> dict[str, Any]:
         "sample_size": {"table": needed, "warnings": {"combined_cox": [f"285 events are few {NASTY}"]}},
         "shap": {"combined_boosted": {"table": shap, "figure": stream.getvalue()}},
     }  # fmt: skip
+
+
+def _subgroups() -> pd.DataFrame:
+    names = ["variable", "level", "patients", "events", "estimate", "lower", "upper", "predicted", "observed",
+             "observed_lower", "observed_upper"]  # fmt: skip
+    rows = [
+        ("all", "", 686, 285, 0.6701, 0.60, 0.74, 0.75, 0.741, 0.687, 0.786),
+        ("clinical values", "some missing", 9, 4, np.nan, np.nan, np.nan, 0.7, 0.7, 0.3, 0.9),
+        ("age", "up to 53", 343, 140, 0.68, 0.61, 0.75, 0.8, 0.79, 0.74, 0.83),
+        ("center", NASTY, 1, 0, np.nan, np.nan, np.nan, 0.7, np.nan, np.nan, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _findings() -> pd.DataFrame:
@@ -248,6 +261,10 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
             "read": 700, "analyzed": 686, "events": 285, "excluded": excluded,
         },
         "table_one": _baseline(), "findings": _findings(),
+        "table_one_center": _baseline().rename(
+            columns={"event: no": f"center: {NASTY}", "event: yes": "center: South"}
+        ),
+        "quality": {"link": "quality.html", "patients": 700, "failed": 10, "flagged": 3},
         "montage": montage_figure([Panel(slice_, mask, "T1"), Panel(slice_, mask, "T2")]),
         "features": {
             "number": 1234, "sequences": ["t1", "t2", "ce_t1"], "preset": "iso1mm", "normalize": "body",
@@ -272,6 +289,7 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
         "nomogram": {
             "model": "combined_cox", "horizons_months": [36, 60], "figure": nomogram.draw(),
             "points": nomogram.points_table(), "link": "nomogram.html",
+            "example": {"figure": "<svg xmlns='http://www.w3.org/2000/svg'/>"},
         },
         "settings": portable_settings(settings, Path.cwd()), "versions": software_versions(),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -23,9 +24,9 @@ from radiomics_npc.report.tables import (
 SECTIONS = [
     "flow", "complete_cases", "table_one", "findings", "montage", "features", "stability", "sample_size",
     "models", "accuracy", "kaplan_meier", "calibration", "decision_curves", "reclassification", "optimism",
-    "permutation_test", "learning_curve", "centers", "hazard_ratios", "proportional_hazards", "rad_score",
-    "selection", "shap", "contour_uncertainty", "endpoints", "nomogram", "limitations", "methods", "settings",
-    "versions",
+    "permutation_test", "learning_curve", "hazard_ratios", "proportional_hazards", "rad_score",
+    "selection", "shap", "nomogram", "subgroups", "centers", "contour_uncertainty", "endpoints",
+    "limitations", "methods", "settings", "versions",
 ]  # fmt: skip
 
 
@@ -78,10 +79,62 @@ def test_html_is_balanced_with_unique_identifiers(page):
 def test_nothing_comes_from_outside(page):
     links = re.findall(r"""(?:src|href|action|data)\s*=\s*["']([^"']*)""", page)
     assert links
-    assert all(link.startswith(("#", "data:image/png;base64,")) or link == "nomogram.html" for link in links)
+    pictures = ("#", "data:image/png;base64,", "data:image/svg+xml;base64,")
+    beside = {"nomogram.html", "quality.html"}
+    assert all(link.startswith(pictures) or link in beside for link in links)
+    assert beside < set(links)
     assert not re.search(r"@import|url\((?!#)", page)
     assert "<script" not in page
     assert "default-src 'none'" in page
+
+
+def test_the_page_is_built_for_those_who_listen_and_for_keyboards(page):
+    """Landmarks, headings in order, named regions, heads of rows and columns, words for pictures."""
+    assert page.count("<main") == page.count("<header") == page.count("<footer") == page.count("<h1") == 1
+    levels = [int(level) for level in re.findall(r"<h([1-6])[ >]", page)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    regions = re.findall(r'<(?:div|pre)[^>]*tabindex="0" role="region" aria-label="([^"]+)"', page)
+    assert page.count('tabindex="0"') == len(regions) == len(set(regions))
+    assert len(re.findall(r'<div class="scroll"', page)) == page.count("<table")
+    for head in re.findall(r"<th\b[^>]*>", page):
+        assert 'scope="col"' in head or 'scope="row"' in head
+    assert not re.search(r"<th\b[^>]*>\s*</th>", page)
+    for picture in re.findall(r"<img[^>]*>", page):
+        assert re.search(r'alt="[^"]+"', picture)
+    for drawing in re.findall(r"<svg[^>]*>", page):
+        assert re.search(r'role="img" aria-label="[^"]+"', drawing)
+    assert '<html lang="en">' in page
+
+
+def test_contrast_of_every_text_color_is_enough(page):
+    """WCAG AA, 4.5 to 1, in both schemes; see WCAG 2.1 for the formula."""
+    schemes = re.findall(r":root \{ (?:color-scheme: light dark; )?(--ink[^}]*)\}", page)
+    assert len(schemes) >= 2
+    for scheme in schemes[:2]:
+        color = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", scheme))
+        for ink, paper in (("ink", "back"), ("soft", "back"), ("soft", "panel"), ("accent", "back"),
+                           ("warn", "warn-back"), ("ink", "panel")):  # fmt: skip
+            light, dark = sorted((_luminance(color[ink]), _luminance(color[paper])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
+
+
+def _luminance(color: str) -> float:
+    digits = color[1:] if len(color) == 7 else "".join(2 * d for d in color[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_table_one_has_no_row_for_what_makes_its_columns():
+    table = pd.DataFrame({
+        "variable": ["patients", "age", "follow_up_months", "event", "event"],
+        "level": ["", "", "", "no", "yes"],
+        "all": ["3", "50", "20", "2", "1"], "event: no": "1", "event: yes": "2",
+        "smd": [np.nan, 0.2, 1.85, np.nan, np.nan], "missing": [0, 0, 1, 0, None],
+    })  # fmt: skip
+    shown = baseline_table(table)
+    assert shown["Variable"].tolist() == ["Patients", "Age (years)", "Follow-up (months)"]
+    assert shown["SMD"].tolist() == ["", "0.20", ""]
 
 
 def test_everything_is_escaped(page):

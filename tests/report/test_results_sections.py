@@ -26,7 +26,7 @@ RESULTS = [
     "complete_cases", "stability", "sample_size", "accuracy", "kaplan_meier", "calibration",
     "decision_curves", "reclassification", "optimism", "permutation_test", "learning_curve", "centers",
     "hazard_ratios", "proportional_hazards", "rad_score", "selection", "shap", "contour_uncertainty",
-    "endpoints", "models",
+    "endpoints", "models", "subgroups",
 ]  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def sections(whole_content) -> dict[str, str]:
         ("proportional_hazards", ("Age (years)", "4.20", "0.040", "All together")),
         ("selection", ("T1 original GLCM Contrast", "100%", "3 features were chosen")),
         ("shap", ("75.0%", "data:image/png;base64,")),
+        ("subgroups", ("0.67 (0.60 to 0.74)", "up to 53", "fewer than 10 events", "74.1% (68.7 to 78.6%)")),
         ("endpoints", ("13.9% (10.1 to 18.3%)", "Competing events", "36 months")),
         ("models", ("What could not be said: 1", "Clinical, boosted trees&quot; at 60 months")),
     ],
@@ -78,7 +79,7 @@ def test_what_is_not_known_is_a_dash_and_no_raw_names_are_shown(sections):
 
 def test_each_result_of_simulated_patients_says_so(content, sections):
     for name in RESULTS:
-        assert sections[name].startswith('<p class="soft">Simulated patients</p>'), name
+        assert sections[name].startswith('<p class="said">Simulated patients</p>'), name
     content |= {"simulated": False, "montage": None, "nomogram": None}
     real = "".join(body for _, _, body in sections_of(content))
     assert "Simulated patients" not in real
@@ -90,7 +91,7 @@ def test_absent_results_have_no_section(content):
     assert [key for key, _, _ in sections_of(content)] == [
         "flow", "table_one", "findings", "features", "settings", "versions"
     ]  # fmt: skip
-    assert draw_figures(content) == {}
+    assert list(draw_figures(content)) == ["flow"]
 
 
 def test_parts_that_an_unfinished_run_lacks_are_left_out(content):
