@@ -84,9 +84,9 @@ def model_card(nomogram: Nomogram, *, steps: int = STEPS, band: bool = True) -> 
     _add_precision(numbers, nomogram, [column for term in (*single, *crossed) for column in term.columns])
     numbers["curve"] = _curve(numbers, nomogram, steps, band)
     for variable, name in zip(numbers["variables"], names, strict=True):
-        variable["label"] = column_text(name)
+        variable["label"] = _plain(column_text(name))
     for horizon in numbers["horizons"]:
-        horizon["label"] = survival_text(horizon["months"], nomogram.outcome)
+        horizon["label"] = _plain(survival_text(horizon["months"], nomogram.outcome))
     said = {"outcome": nomogram.outcome, "simulated": nomogram.simulated}
     made = {"software": f"radiomics_npc {__version__}", "hash": digest[:12]}
     return numbers | said | made | {"words": _words(nomogram)}
@@ -99,13 +99,18 @@ def _variable(term: Term) -> dict[str, Any]:
     if term.kind == "factor":
         at = {level: k for k, level in enumerate(term.levels)}
         variable["levels"] = [
-            [level, level_text(level), at[term.reads[level]]] for level in known_levels(term)
+            [level, _plain(level_text(level)), at[term.reads[level]]] for level in known_levels(term)
         ]
         return variable
     assert term.range is not None
     low, high = (float(end) for end in term.range)
     knots = {"knots": list(term.knots)} if term.kind == "spline" else {}
     return variable | {"low": low, "high": high} | knots
+
+
+def _plain(text: Text) -> Text | str:
+    """One word where the languages agree."""
+    return text["en"] if text["en"] == text["zh"] else text
 
 
 def _groups(nomogram: Nomogram, names: list[str]) -> list[dict[str, Any]]:
@@ -121,13 +126,14 @@ def _groups(nomogram: Nomogram, names: list[str]) -> list[dict[str, Any]]:
                     [names.index(n), terms[n].levels.index(value) if isinstance(value, str) else value]
                     for n, value in axis.settings
                 ]
-                axes.append({"mark": index, "settings": held})
+                axes.append({"mark": index} | ({"settings": held} if held else {}))
         made.append({
             "members": [names.index(term.name) for term in group.terms],
-            "interactions": [crossed.index(term.name) for term in group.interactions],
             "lowest": nomogram.scale.lowest(group.name),
             "axes": axes,
         })  # fmt: skip
+        if group.interactions:
+            made[-1]["interactions"] = [crossed.index(term.name) for term in group.interactions]
     return made
 
 
@@ -142,16 +148,21 @@ def _risk_groups(nomogram: Nomogram) -> dict[str, Any] | None:
 
 
 def _add_precision(card: dict[str, Any], nomogram: Nomogram, columns: list[str]) -> None:
-    """Covariance, and what the interval at each horizon needs, to the last digit."""
+    """Covariance, and what the interval at each horizon needs."""
     known = nomogram.precision
     card["covariance"] = None
     if known is None:
         return
     order = [known.columns.index(column) for column in columns]
-    card["covariance"] = known.covariance[np.ix_(order, order)][np.tril_indices(len(order))].tolist()
+    card["covariance"] = _digits(known.covariance[np.ix_(order, order)][np.tril_indices(len(order))])
     for horizon in card["horizons"]:
         k = known.index_at(horizon["months"])
-        horizon |= {"variance": float(known.variance[k]), "means": known.means[k, order].tolist()}
+        horizon |= {"variance": float(known.variance[k]), "means": _digits(known.means[k, order])}
+
+
+def _digits(values: Floats) -> list[float]:
+    """Numbers to 13 digits: limits of a probability keep more than 9 decimals."""
+    return [_rounded(value, 13) for value in values.tolist()]
 
 
 def _curve(card: dict[str, Any], nomogram: Nomogram, steps: int, band: bool) -> dict[str, Any] | None:

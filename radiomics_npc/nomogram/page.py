@@ -25,6 +25,7 @@ from radiomics_npc.nomogram.translation import (
     level_text,
     outcome_text,
     phrase,
+    quantile_text,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +63,13 @@ def _number(value: float, decimals: int | None = None) -> str:
     return text.replace("-", "−")
 
 
+def _percent(probability: float) -> str:
+    """Probability as printed: neither 0 nor 1 where it is not."""
+    if probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if probability >= 0.9995 else f"{100 * probability:.1f}%"
+
+
 def _notes(nomogram: Nomogram) -> list[str]:
     """Phrases that say what the numbers are, and what the intervals do not hold."""
     notes, known = ["about_model"], nomogram.precision
@@ -76,12 +84,12 @@ def _notes(nomogram: Nomogram) -> list[str]:
     return notes
 
 
-def _totals(nomogram: Nomogram) -> Iterator[tuple[float, float, list[float]]]:
-    """Total points, linear predictor, survival at each horizon."""
+def _totals(nomogram: Nomogram) -> Iterator[tuple[float, float, list[float], list[float]]]:
+    """Total points, linear predictor, survival at each horizon, months to each quantile."""
     table = nomogram.total_points_table(step=10)
     horizons = len(nomogram.horizons_months)
     for row in table.itertuples(index=False, name=None):
-        yield row[0], row[1], list(row[2 : 2 + horizons])
+        yield row[0], row[1], list(row[2 : 2 + horizons]), list(row[2 + horizons :])
 
 
 def _rendered(nomogram: Nomogram, card: dict[str, Any], language: str) -> str:
@@ -111,6 +119,7 @@ def _rendered(nomogram: Nomogram, card: dict[str, Any], language: str) -> str:
         sliders=[None if term.kind == "factor" else slider_of(term) for term in single],
         points=[(axis, axis_text(axis.name, axis.settings)) for axis in nomogram.scale.axes],
         totals=list(_totals(nomogram)),
+        quantiles=[quantile_text(quantile, nomogram.outcome) for quantile in nomogram.quantiles],
         formula=[
             (_feature_text(str(row.feature)), row.coefficient) for row in nomogram.formula().itertuples()
         ],
@@ -119,6 +128,7 @@ def _rendered(nomogram: Nomogram, card: dict[str, Any], language: str) -> str:
         phrase=phrase,
         level_text=level_text,
         number=_number,
+        percent=_percent,
         zip=zip,
     )
 
@@ -143,7 +153,8 @@ def nomogram_page(nomogram: Nomogram, language: Literal["en", "zh"] = "en") -> s
     Returns
     -------
     str
-        HTML. Where 60 kB do not suffice the survival curve has fewer steps, and then no band.
+        HTML. Where 60 kB do not suffice the survival curve has fewer steps, and then no band;
+        only with more than some 15 variables the page is larger.
 
     Raises
     ------

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from radiomics_npc.nomogram.layout import Row, Tick, layout
+from radiomics_npc.nomogram.label_places import Room, Tick
+from radiomics_npc.nomogram.layout import Row, layout, wrapped
 from radiomics_npc.nomogram.scale import Axis, pretty
 from radiomics_npc.nomogram.translation import (
     LANGUAGES,
@@ -17,6 +18,7 @@ from radiomics_npc.nomogram.translation import (
     level_text,
     outcome_text,
     phrase,
+    quantile_text,
     survival_text,
     wrapped_text,
 )
@@ -45,12 +47,12 @@ def _text(text: Text, place: str) -> str:
 
 
 def _lines(title: Text) -> dict[str, list[str]]:
-    return {language: wrapped_text(words) for language, words in title.items()}
+    return {"en": wrapped(title["en"]), "zh": wrapped_text(title["zh"])}
 
 
 def _title(title: Text, y: float, bold: bool) -> str:
     """Title of an axis, right-aligned before it, its lines centered on it."""
-    weight = ' font-weight="700"' if bold else ""
+    style = "end bold" if bold else "end"
     lines = _lines(title)
     if lines["en"] == lines["zh"]:
         lines = {"": lines["en"]}
@@ -61,7 +63,7 @@ def _title(title: Text, y: float, bold: bool) -> str:
         spans = "".join(
             _span(row, f'x="{LEFT - 28}" y="{first + _LINE * i:g}"') for i, row in enumerate(rows)
         )
-        words += f'<text{code} text-anchor="end"{weight}>{spans}</text>'
+        words += f'<text{code} class="{style}">{spans}</text>'
     return words
 
 
@@ -85,20 +87,21 @@ def _row(row: Row, title: Text, axis: Axis | None, y: float, mark: int) -> str:
     labels = ""
     for tick in row.ticks:
         above = row.kind == "points" or tick.lane == "above"
-        length = (6 if tick.text else 4) + 15 * (tick.lane == "far below")
-        x = LEFT + tick.x * LENGTH
-        path += f"M{x:.1f} {y:g}v{-length if above else length}"
+        # To a label further below goes a leader.
+        length = (6 if tick.text else 4) + _LINE * (tick.depth - 1 if tick.text else 0)
+        path += f"M{LEFT + tick.x * LENGTH:.1f} {y:g}v{-length if above else length}"
         if tick.text:
             base = y - length - 4 if above else y + length + 13
-            labels += _text(_tick_text(tick, axis), f'x="{x:.1f}" y="{base:g}"')
+            labels += _text(_tick_text(tick, axis), f'x="{LEFT + tick.middle * LENGTH:.1f}" y="{base:g}"')
     dot = f'<circle id="mark{mark}" class="mark" r="5" cy="{y:g}" visibility="hidden"/>' if axis else ""
     words = _title(title, y, bold=row.kind in ("points", "total"))
-    return f'<path d="{path}"/>{words}<g text-anchor="middle">{labels}</g>{dot}'
+    return f'<path d="{path}"/>{words}{labels}{dot}'
 
 
 def _titles(nomogram: Nomogram, rows: list[Row]) -> list[tuple[Text, Axis | None]]:
     """Title of each row in all languages, and its axis if it is one of a variable."""
     axes, horizons = iter(nomogram.scale.axes), iter(nomogram.horizons_months)
+    quantiles = iter(nomogram.quantiles)
     told: list[tuple[Text, Axis | None]] = []
     plain = {"points": "points", "total": "total_points", "linear predictor": "linear_predictor"}
     for row in rows:
@@ -107,10 +110,10 @@ def _titles(nomogram: Nomogram, rows: list[Row]) -> list[tuple[Text, Axis | None
             told.append((axis_text(axis.name, axis.settings), axis))
         elif row.kind == "survival":
             told.append((survival_text(next(horizons), nomogram.outcome), None))
-        elif row.kind in plain:
-            told.append((phrase(plain[row.kind]), None))
+        elif row.kind == "quantile":
+            told.append((quantile_text(next(quantiles), nomogram.outcome), None))
         else:
-            told.append(({"en": row.title, "zh": row.title}, None))
+            told.append((phrase(plain[row.kind]), None))
     return told
 
 
@@ -125,7 +128,9 @@ def nomogram_svg(nomogram: Nomogram) -> str:
     -------
     str
     """
-    rows = layout(nomogram, character=0.62 * _FONT / LENGTH)
+    character = 0.62 * _FONT / LENGTH
+    room = Room(lambda text: character * len(text), 1.2 * character, -20 / LENGTH, 1 + _RIGHT / LENGTH)
+    rows = layout(nomogram, room=room)
     told = _titles(nomogram, rows)
     y, places = 34.0, []
     for i, (row, (title, _)) in enumerate(zip(rows, told, strict=True)):
@@ -133,7 +138,7 @@ def nomogram_svg(nomogram: Nomogram) -> str:
         if i:
             y += 22 + 16 * ("above" in row.lanes) + 18 * (row.kind == "total") + 8 * more
         places.append(y)
-        y += 24 + 15 * ("far below" in row.lanes) + 8 * max(0, more - 1)
+        y += 24 + _LINE * max(0, row.depth - 1) + 8 * max(0, more - 1)
     last = [row.kind for row in rows].index("total")
     guides = "".join(f"M{LEFT + t * LENGTH / 10:g} {places[0]:g}V{places[last - 1]:g}" for t in range(11))
     drawn, mark = "", 0
@@ -165,18 +170,18 @@ def curve_svg(nomogram: Nomogram, last: float) -> str:
     for share in (0, 25, 50, 75, 100):
         y = top + height * (1 - share / 100)
         ticks += f"M{left} {y:g}h-5"
-        labels += f'<text x="{left - 9}" y="{y + 4:g}" text-anchor="end">{share}%</text>'
+        labels += f'<text x="{left - 9}" y="{y + 4:g}" class="end">{share}%</text>'
     for month in (month for month in _months(last) if month <= last):
         x = left + width * month / last
         ticks += f"M{x:.1f} {top + height}v5"
-        labels += f'<text x="{x:.1f}" y="{top + height + 19}" text-anchor="middle">{month:g}</text>'
+        labels += f'<text x="{x:.1f}" y="{top + height + 19}">{month:g}</text>'
     guides = "".join(f"M{left + width * m / last:.1f} {top}v{height}" for m in nomogram.horizons_months)
     dots = "".join(
         f'<circle id="dot{i}" class="mark" r="4" cx="{left + width * m / last:.1f}" visibility="hidden"/>'
         for i, m in enumerate(nomogram.horizons_months)
     )
-    middle = f'x="{left + width / 2:g}" y="{top + height + 37}" text-anchor="middle"'
-    turned = f'x="{-top - height / 2:g}" y="11" text-anchor="middle" transform="rotate(-90)"'
+    middle = f'x="{left + width / 2:g}" y="{top + height + 37}"'
+    turned = f'x="{-top - height / 2:g}" y="11" transform="rotate(-90)"'
     frame = f"M{left} {top}v{height}h{width}"
     return (
         f'<svg viewBox="0 0 {left + width + 12} {top + height + 44}" role="img" '

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from radiomics_npc.nomogram.interactions import axis_label
 from radiomics_npc.nomogram.labels import column_label, level_label
-from radiomics_npc.nomogram.layout import survival_title
+from radiomics_npc.nomogram.layout import quantile_title, survival_title
 
 __all__ = [
     "LANGUAGES",
@@ -26,6 +26,7 @@ __all__ = [
     "level_text",
     "outcome_text",
     "phrase",
+    "quantile_text",
     "survival_text",
     "wrapped_text",
 ]
@@ -140,6 +141,19 @@ def survival_text(months: float, outcome: str) -> Text:
     """
     when = f"{months / 12:g} 年" if months % 12 == 0 else f"{months:g} 个月"
     return {"en": survival_title(months, outcome), "zh": f"{when}{outcome_text(outcome)['zh']}概率"}
+
+
+def quantile_text(quantile: float, outcome: str) -> Text:
+    """Name of the axis of a quantile of survival time.
+
+    Examples
+    --------
+    >>> quantile_text(0.5, "overall survival")
+    {'en': 'Median overall survival (months)', 'zh': '中位总生存时间（月）'}
+    """
+    chinese = outcome_text(outcome)["zh"]
+    said = f"中位{chinese}时间（月）" if quantile == 0.5 else f"{100 * quantile:g}% {chinese}对应的时间（月）"
+    return {"en": quantile_title(quantile, outcome), "zh": said}
 
 
 def wrapped_text(text: str, width: int = 20) -> list[str]:

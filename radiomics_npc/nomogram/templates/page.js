@@ -5,7 +5,7 @@
   const codes = {en: "en", zh: "zh-CN"};
   const [left, length] = get("drawing").dataset.axes.split(" ").map(Number);
   const [x0, y0, width, height] = get("drawing").dataset.frame.split(" ").map(Number);
-  const percent = (p) => (100 * p).toFixed(1);
+  const percent = (p) => (p < 0.0005 ? "<0.1" : p >= 0.9995 && p < 1 ? ">99.9" : (100 * p).toFixed(1));
   const show = (mark, on) => mark.setAttribute("visibility", on ? "visible" : "hidden");
   const textOf = (i) => get("in" + i).value.trim();
   let language = root.lang === "en" ? "en" : "zh", saying = 0;
@@ -34,7 +34,7 @@
   }
   // Of interacting variables only the axis with the patient's settings has a mark.
   function holds(axis) {
-    return axis.settings.every(([i, at]) => {
+    return (axis.settings || []).every(([i, at]) => {
       const v = card.variables[i];
       return v.kind === "factor" ? v.levels.find((l) => l[0] === textOf(i))[2] === at : Number(textOf(i)) === at;
     });
@@ -55,7 +55,7 @@
   function tellPoints(result, words) {
     card.groups.forEach((group, g) => {
       const p = result.points[g], [first, ...others] = group.members;
-      const name = card.variables[first].label[language];
+      const name = nameOf(card.variables[first].label, language);
       get("pts" + first).textContent = p === null ? "" : fill(words.points_given, {points: p.toFixed(1)});
       for (const i of others) get("pts" + i).textContent = fill(words.points_with, {names: name});
     });
@@ -77,7 +77,7 @@
     card.horizons.forEach((h, i) => {
       const ends = known && result.interval ? result.interval[i] : null;
       const range = ends ? fill(words.interval, {low: percent(ends[0]), high: percent(ends[1])}) : "";
-      put("out" + i, h.label[language], known ? percent(result.survival[i]) + "%" : "", range);
+      put("out" + i, nameOf(h.label, language), known ? percent(result.survival[i]) + "%" : "", range);
       get("ci" + i).textContent = range;
     });
     if (card.risk) put("group", words.group, words[result.group]);

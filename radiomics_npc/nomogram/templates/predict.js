@@ -36,6 +36,10 @@ function limits(card, columns, total, variance, means) {
   const reach = 1.959963984540054 * total * Math.sqrt(Math.max(variance, 0));
   return [Math.exp(-total - reach), Math.min(1, Math.exp(reach - total))];
 }
+// A name that may be the same in all languages.
+function nameOf(text, language) {
+  return typeof text === "string" ? text : text[language];
+}
 function fill(text, parts) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in parts ? parts[name] : whole));
 }
@@ -46,11 +50,11 @@ function complaint(card, values, columns, language) {
   card.variables.forEach((v, i) => {
     const value = values[v.name];
     if (value === undefined || value === null || value === "" || Number.isNaN(value)) {
-      missing.push(v.label[language]);
+      missing.push(nameOf(v.label, language));
     } else if (columns[i] === null) {
-      const range = v.kind === "factor" ? v.levels.map((l) => l[1][language]).join(words.comma)
+      const range = v.kind === "factor" ? v.levels.map((l) => nameOf(l[1], language)).join(words.comma)
         : fill(words.range, {low: number(v.low), high: number(v.high)});
-      outside.push(fill(words.outside_item, {label: v.label[language], range: range}));
+      outside.push(fill(words.outside_item, {label: nameOf(v.label, language), range: range}));
     }
   });
   if (outside.length) return fill(words.outside, {names: outside.join(words.semicolon)});
@@ -78,7 +82,7 @@ function predict(card, values, language = "en") {
     if (group.members.some((i) => columns[i] === null)) return null;
     let effect = 0;
     for (const i of group.members) effect += sumOf(columns[i], card.variables[i].coefficients);
-    for (const i of group.interactions) effect += sumOf(crossed[i], card.interactions[i].coefficients);
+    for (const i of group.interactions || []) effect += sumOf(crossed[i], card.interactions[i].coefficients);
     return (effect - group.lowest) * card.pointsPerUnit;
   });
   const message = complaint(card, values, columns, language);
