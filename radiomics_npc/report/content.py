@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.style import save_figure
-from radiomics_npc.report.cards import model_card
 from radiomics_npc.report.contour_content import read_contours
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.flow import measured_flow
 from radiomics_npc.report.html import write_report
-from radiomics_npc.report.methods import methods_text
 from radiomics_npc.report.modelling_content import has_modelling, load_models, read_modelling, read_optional
-from radiomics_npc.storage import write_table, write_text
+from radiomics_npc.report.paper import write_paper
+from radiomics_npc.storage import read_table, write_table
+from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 
 __all__ = ["read_run", "write_run_report"]
 
@@ -75,6 +77,7 @@ def read_run(folder: Path | str) -> Content:
     if settings["models"] is not None and has_modelling(folder):
         content["appraisal_notes"] = list(record.get("appraisal_notes") or ())
         content |= read_modelling(folder, settings, simulated=record["simulated"])
+        content["follow_up"] = _follow_up(tables)
         example = folder / "figures" / "nomogram_example.svg"
         if content.get("nomogram") and example.exists():
             content["nomogram"]["example"] = {"figure": example.read_text(encoding="utf-8")}
@@ -86,6 +89,17 @@ def _quality(folder: Path, record: Content) -> Content | None:
     if not record.get("quality") or not (folder / "quality.html").exists():
         return None
     return {"link": "quality.html", **record["quality"]}
+
+
+def _follow_up(tables: Path) -> Content:
+    """Median follow-up by the reverse Kaplan-Meier estimate, None where too few are censored; the longest."""
+    y = Outcome.from_frame(read_table(tables / "outcome.csv").set_index("patient_id"))
+    longest = float(y.time_months.max())
+    if y.event.all():
+        return {"median_months": None, "longest_months": longest}
+    curve = kaplan_meier(replace(y, event=~y.event)).to_frame()
+    reached = curve.loc[curve["survival"] <= 0.5, "time_months"]
+    return {"median_months": float(reached.iloc[0]) if len(reached) else None, "longest_months": longest}
 
 
 def _features(tables: Path, settings: Content) -> Content | None:
@@ -114,7 +128,10 @@ def _stability(tables: Path, settings: Content) -> Content | None:
 
 
 def write_run_report(folder: Path | str) -> Path:
-    """Write ``report.html``, ``report.json``, ``methods.md``, the figures and the model cards of a run.
+    """Write ``report.html``, ``report.json``, the figures, and what a paper needs of a run.
+
+    The methods section with its references, tables and checklists as Word documents, and the
+    model cards: see :func:`radiomics_npc.report.paper.write_paper`.
 
     Parameters
     ----------
@@ -141,8 +158,7 @@ def write_run_report(folder: Path | str) -> Path:
         write_table(folder / "tables" / f"hazard_ratios_{model}.csv", _marked(table, content))
     for name, made in _made_tables(content).items():
         write_table(folder / "tables" / f"{name}.csv", _marked(made, content))
-    _write_cards(folder, content)
-    write_text(folder / "methods.md", methods_text(content))
+    write_paper(folder, content, load_models(folder, list(content.get("notes") or {})))
     return write_report(content, folder / "report.html")
 
 
@@ -157,13 +173,6 @@ def _made_tables(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     found = {
         "restricted_means": groups.get("restricted_mean"), "pairwise_log_rank": groups.get("pairs"),
         "sample_size": (content.get("sample_size") or {}).get("table"),
+        "subgroups": (content.get("subgroups") or {}).get("table"),
     }  # fmt: skip
     return {name: table for name, table in found.items() if table is not None}
-
-
-def _write_cards(folder: Path, content: Mapping[str, Any]) -> None:
-    if not content.get("models"):
-        return
-    scores = content["models"]["scores"]
-    for name, model in load_models(folder, list(content.get("notes") or {})).items():
-        write_text(folder / "models" / name / "card.md", model_card(model, scores[scores["model"] == name]))

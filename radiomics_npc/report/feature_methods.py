@@ -110,19 +110,21 @@ def extraction_sentences(recipe: Mapping[str, Any]) -> dict[str, str]:
     >>> for sentence in extraction_sentences(recipe).values():
     ...     print(sentence)
     Images were resampled to cubes of 1 mm (cubic B-spline; masks by nearest neighbor).
-    Gray levels were discretized into 32 bins between the least and the largest of the tumor.
-    Features were computed in three dimensions from the original images and Laplacians of Gaussian (sigma ...
+    Gray levels were discretized into 32 bins between least and largest value in the tumor.
+    Features were computed from the original images and Laplacians of Gaussian (sigma 1 and 2 mm), in ...
     Feature classes were GLCM.
     """
     setting = recipe.get("setting") or {}
     flat = bool(setting.get("force2D"))
-    how = "slice by slice (shape in three dimensions)" if flat else "in three dimensions"
+    how = (
+        "texture and wavelets slice by slice, all else in three dimensions" if flat else "in three dimensions"
+    )
     images = listed(_image_words(str(name), value) for name, value in (recipe["imageType"] or {}).items())
     classes = recipe.get("featureClass") or dict.fromkeys(_CLASSES)
     return {
         "grid": _grid(setting),
         "gray_levels": _gray_levels(setting),
-        "images": f"Features were computed {how} from {images}.",
+        "images": f"Features were computed from {images}, {how}.",
         "classes": f"Feature classes were {listed(_CLASSES.get(str(name), str(name)) for name in classes)}.",
     }
 
@@ -146,9 +148,7 @@ def _grid(setting: Mapping[str, Any]) -> str:
 def _gray_levels(setting: Mapping[str, Any]) -> str:
     if setting.get("binCount"):
         count = setting["binCount"]
-        return (
-            f"Gray levels were discretized into {count} bins between the least and the largest of the tumor."
-        )
+        return f"Gray levels were discretized into {count} bins between least and largest value in the tumor."
     return f"Gray levels were discretized into bins of a width of {setting.get('binWidth', 25):g}."
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from radiomics_npc.report.feature_methods import contour_text, feature_text
+from radiomics_npc.report.flow import reason_words
 from radiomics_npc.report.modelling_methods import model_text
 from radiomics_npc.report.outcome_words import outcome_of
 from radiomics_npc.report.references import Citations, bibtex
@@ -28,7 +28,9 @@ def _patients(content: Content, cite: Citations) -> list[str]:
     text = f"Of {flow['read']} {who} read, {flow['analyzed']} were analyzed."
     excluded = flow.get("excluded")
     if excluded is not None and len(excluded):
-        why = (f"{_reason(str(row.reason))} ({row.patients})" for row in excluded.itertuples())
+        reasons = excluded["reason"].astype(str).map(reason_words)
+        counts = excluded.groupby(reasons, sort=False)["patients"].sum()
+        why = (f"{reason} ({count})" for reason, count in counts.items())
         text += f" Reasons for exclusion: {listed(why)}."
     parts = [text, _checked(content), *_endpoint(content), *_follow_up(content, cite), _missing(content)]
     if endpoints := part_of(content, "endpoints"):
@@ -37,11 +39,6 @@ def _patients(content: Content, cite: Citations) -> list[str]:
             f"Johansen {cite('aalen')}, in which other causes compete."
         )
     return ["## Patients and endpoint", " ".join(filter(None, parts))]
-
-
-def _reason(reason: str) -> str:
-    """A reason for exclusion without the words that tell which setting it comes from."""
-    return re.sub(r"; left out|\s*\((?:outcome|complete)[^()]*\)", "", reason)
 
 
 def _checked(content: Content) -> str:

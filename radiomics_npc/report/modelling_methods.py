@@ -69,12 +69,12 @@ def _preparation(content: Content, settings: Content, names: list[str], cite: Ci
         parts.append("Only patients with all clinical values were analyzed.")
     elif clinical and how == "iterative":
         parts.append(
-            "Missing clinical values were predicted once from the other clinical variables by chained "
+            "Missing clinical values are predicted once from the other clinical variables by chained "
             f"equations {cite('mice')} learnt in the training patients, without the outcome."
         )
     elif clinical:
         parts.append(
-            "Missing clinical values were filled with the median or the most frequent level of the training "
+            "Missing clinical values are filled with the median or the most frequent level of the training "
             "patients."
         )
     radiomic = any(not name.startswith("clinical") for name in names)
@@ -173,4 +173,11 @@ def _boosted(content: Content, boosting: Content, names: list[str], cite: Citati
         parts.append(f"Their risk was constrained to {said}.")
     if content.get("shap"):
         parts.append(f"What moves their risk is shown by SHAP values {cite('shap')}.")
+    if content.get("surrogates") is not None:
+        parts.append(
+            "Each boosted model has a surrogate with points: a Cox-type model of few terms, fitted by least "
+            f"squares to the log hazards that the trees give their training patients {cite('rms')}, with a "
+            "baseline hazard of its own; how well it imitates was measured in patients outside the training "
+            "folds."
+        )
     return parts

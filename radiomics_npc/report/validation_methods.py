@@ -186,6 +186,11 @@ def _further(content: Content, cite: Citations) -> list[str]:
         parts.append(f"A learning curve{_of(curve)} tells C by the number of training patients.")
     if part_of(content, "centers").get("pooled") is not None:
         parts.append(f"C of the centers was pooled by random effects on the logit scale {cite('pooled')}.")
+    if subgroups := part_of(content, "subgroups"):
+        parts.append(
+            f"C, and predicted against observed survival, of the {in_text(subgroups['model'])} model are "
+            "told in subgroups by the columns of the baseline table as well."
+        )
     if content.get("proportional_hazards"):
         parts.append(
             "Proportional hazards were tested for every term by the score test on scaled Schoenfeld "
