@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.findings import CheckReport
 from radiomics_npc.contours import PredictedContours
@@ -9,13 +11,17 @@ from radiomics_npc.errors import CohortError, HorizonError
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.style import save_figure
+from radiomics_npc.nomogram.worked_patient import typical_patient
 from radiomics_npc.report.montage import cohort_montage
 from radiomics_npc.report.quality_page import write_quality_page
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import NomogramSettings, StudySettings
+from radiomics_npc.storage import read_table
 from radiomics_npc.survival.models.model_file import load_model
 
 __all__ = ["draw_montage", "draw_nomogram", "draw_quality"]
+
+_MADE_UP = "The patient is made up of medians and most frequent levels: no real one."
 
 
 def draw_montage(cohort: Cohort, features: FeatureTable, run: RunFolder, drawn: Cohort | None = None) -> None:
@@ -75,7 +81,7 @@ def draw_quality(
 
 
 def draw_nomogram(wanted: NomogramSettings, run: RunFolder) -> bool:
-    """Write nomogram.html, the figure and its tables.
+    """Write nomogram.html, the figure and its tables, and the figure with a worked example.
 
     Parameters
     ----------
@@ -88,9 +94,22 @@ def draw_nomogram(wanted: NomogramSettings, run: RunFolder) -> bool:
         False if nothing in the model changes the risk: the log says so.
     """
     model = load_model(run.models / wanted.model)
+    for old in run.figures.glob("nomogram_example.*"):
+        old.unlink()
     try:
-        Nomogram.from_model(model, horizons=wanted.horizons_months).write(run.path)
+        nomogram = Nomogram.from_model(model, horizons=wanted.horizons_months)
+        nomogram.write(run.path)
+        _draw_example(nomogram, model, run)
     except (CohortError, HorizonError) as error:
         run.log(f"no nomogram of {wanted.model}: {error}")
         return False
     return True
+
+
+def _draw_example(nomogram: Nomogram, model: Any, run: RunFolder) -> None:
+    """The nomogram with the analyzed patients over its axes and a patient who is made up of their medians."""
+    table = read_table(run.tables / "design_matrix.parquet").set_index("patient_id")
+    cohort = model.design(table)
+    figure = nomogram.draw(patient=typical_patient(nomogram, cohort), cohort=cohort, caption=_MADE_UP)
+    for kind in ("svg", "pdf", "png"):
+        save_figure(figure, run.figures / f"nomogram_example.{kind}")

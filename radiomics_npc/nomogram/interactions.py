@@ -61,18 +61,27 @@ class Group:
             blocks[term.name] @ np.array(term.coefficients[-len(term.columns) :])
             for term in (*self.terms, *self.interactions)
         ]
-        return np.sum(effects, axis=0)  # type: ignore[no-any-return]
+        result: Floats = np.sum(effects, axis=0)
+        return result
 
     def axes(self) -> list[AxisTicks]:
         """Settings, ticks and effects of every axis."""
-        values = tick_values(self.terms[0])
-        made: list[AxisTicks] = []
-        for setting in self.settings:
-            at = dict(setting)
-            given = {term.name: [at[term.name]] * len(values) for term in self.terms[1:]}
-            blocks = {term.name: _columns(term, given.get(term.name, values)) for term in self.terms}
-            made.append((setting, values, self._effect(blocks)))
-        return made
+        return [self.axis_at(settings) for settings in self.settings]
+
+    def axis_at(self, settings: tuple[Setting, ...]) -> AxisTicks:
+        """Settings, ticks and effects of the axis for some settings, drawn or not."""
+        values, at = tick_values(self.terms[0]), dict(settings)
+        given = {term.name: [at[term.name]] * len(values) for term in self.terms[1:]}
+        blocks = {term.name: _columns(term, given.get(term.name, values)) for term in self.terms}
+        return settings, values, self._effect(blocks)
+
+    @property
+    def sets_numbers(self) -> bool:
+        """Whether an axis holds for one value of a number: patients stand between the axes."""
+        set_here = {name for name, _ in self.settings[0]}
+        return any(
+            term.kind != "factor" and not is_indicator(term) for term in self.terms if term.name in set_here
+        )
 
     def read(self, X: pd.DataFrame) -> Floats:
         """Effect of the values of patients, all variables of the group together.

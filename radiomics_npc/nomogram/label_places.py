@@ -13,11 +13,23 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Room", "Tick", "free", "number_text", "numeric_ticks", "staggered_ticks", "thinned_ticks"]
+__all__ = [
+    "Room",
+    "Tick",
+    "end_ticks",
+    "estimated_room",
+    "free",
+    "number_text",
+    "numeric_ticks",
+    "shortened_text",
+    "staggered_ticks",
+    "thinned_ticks",
+]
 
 _LANES = ("below", "above", "far below")
-_DEEPEST = 9
+_DEEPEST = 16
 _LONGEST = 44  # characters of a level; the tables have all of them
+_SAME = 0.003  # less apart than a line is wide
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,15 @@ class Room:
         Least distance of two labels.
     low, high : float
         Labels do not reach further.
+    above : bool
+        Whether levels of a factor may stand above the axis.
     """
 
     width: Callable[[str], float]
     gap: float
     low: float = -0.04
     high: float = 1.045
+    above: bool = True
 
     def box(self, tick: Tick) -> tuple[float, float]:
         """Ends of a label."""
@@ -80,6 +95,11 @@ class Room:
         half = self.width(tick.text) / 2
         at = min(max(tick.middle, self.low + half), self.high - half)
         return tick if abs(at - tick.middle) < 1e-12 else replace(tick, at=at)
+
+
+def estimated_room(character: float = 0.0125) -> Room:
+    """Room where the width of a character is guessed, as a part of the axis."""
+    return Room(lambda text: character * len(text), 1.2 * character)
 
 
 def number_text(value: float) -> str:
@@ -118,10 +138,10 @@ def thinned_ticks(
         ticks = [room.inside(Tick(x, text)) for x, text in zip(places, texts, strict=True)]
         if free(ticks, room):
             return _without_crowd(ticks, room)
-    return _ends(places, numbers, room)
+    return end_ticks(places, numbers, room)
 
 
-def _ends(places: Sequence[float], numbers: Sequence[float], room: Room) -> tuple[Tick, ...]:
+def end_ticks(places: Sequence[float], numbers: Sequence[float], room: Room) -> tuple[Tick, ...]:
     """The ends of an axis, with a label each or one for both."""
     first, last = sorted([(places[0], numbers[0]), (places[-1], numbers[-1])])
     shown = [
@@ -136,12 +156,12 @@ def _ends(places: Sequence[float], numbers: Sequence[float], room: Room) -> tupl
 
 def _without_crowd(ticks: Sequence[Tick], room: Room) -> tuple[Tick, ...]:
     """Ticks without a label only where there is room for them."""
-    labeled = [tick.x for tick in ticks if tick.text]
     least = 0.4 * room.gap
-    spacing = min((abs(b.x - a.x) for a, b in pairwise(ticks)), default=1.0)
-    if spacing >= least:
-        return tuple(ticks)
-    return tuple(t for t in ticks if t.text or (labeled and min(abs(t.x - x) for x in labeled) > 4 * least))
+    kept = [tick for tick in ticks if tick.text]
+    for tick in ticks:
+        if not tick.text and all(abs(tick.x - other.x) >= least for other in kept):
+            kept.append(tick)
+    return tuple(tick for tick in ticks if tick in kept)
 
 
 def numeric_ticks(positions: Sequence[float], values: Sequence[float], room: Room) -> tuple[Tick, ...]:
@@ -164,20 +184,41 @@ def numeric_ticks(positions: Sequence[float], values: Sequence[float], room: Roo
 
 def staggered_ticks(positions: Sequence[float], levels: Sequence[str], room: Room) -> tuple[Tick, ...]:
     """Ticks of the levels of a factor: none is left out; those of one position share a label."""
-    together: dict[float, list[str]] = {}
-    for x, level in sorted(zip(positions, levels, strict=True)):
-        together.setdefault(round(x, 9), []).append(level)
-    ticks = [Tick(x, _shortened(", ".join(names))) for x, names in together.items()]
+    ticks, silent = _joined(positions, levels)
     ways = [_placed(list(order), room, aside) for order in _orders(ticks) for aside in _ASIDES]
     found = [way for way in ways if way is not None]
     if not found:  # each on a line of its own: no label can cover another
         found = [[replace(room.inside(t), lane="far below", depth=i + 2) for i, t in enumerate(ticks)]]
     best = min(found, key=lambda way: (max(t.depth for t in way), sum(t.depth + _moved(t) for t in way)))
-    return tuple(sorted(best, key=lambda tick: tick.x))
+    return tuple(sorted([*best, *silent], key=lambda tick: tick.x))
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"
+def _joined(positions: Sequence[float], levels: Sequence[str]) -> tuple[list[Tick], list[Tick]]:
+    """Levels with their labels, one for those that the eye cannot tell apart; ticks without."""
+    ticks: list[Tick] = []
+    silent: list[Tick] = []
+    for x, level in sorted(zip(positions, levels, strict=True)):
+        both = f"{ticks[-1].text}, {level}" if ticks else ""
+        near = bool(ticks) and x - ticks[-1].x < _SAME
+        if near and (len(both) <= _LONGEST or x - ticks[-1].x < 1e-9):
+            ticks[-1] = replace(ticks[-1], text=both)
+            silent.append(Tick(x, ""))
+        else:
+            ticks.append(Tick(x, level))
+    known = {tick.x for tick in ticks}
+    shortened = [replace(tick, text=shortened_text(tick.text)) for tick in ticks]
+    return shortened, [tick for tick in silent if tick.x not in known]
+
+
+def shortened_text(text: str, most: int = _LONGEST) -> str:
+    """A text cut to so many characters.
+
+    Examples
+    --------
+    >>> shortened_text("keratinizing", 8)
+    'keratin…'
+    """
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _moved(tick: Tick) -> float:
@@ -186,22 +227,25 @@ def _moved(tick: Tick) -> float:
 
 
 def _orders(ticks: list[Tick]) -> Iterator[list[Tick]]:
-    """From the left, from the right, and from both ends inwards."""
+    """From the left, from the right, from both ends inwards, and outwards from places between."""
     yield ticks
     yield ticks[::-1]
     yield sorted(ticks, key=lambda tick: min(tick.x, 1 - tick.x))
+    for middle in (0.2, 0.35, 0.5, 0.65, 0.8):
+        yield sorted(ticks, key=lambda tick: abs(tick.x - middle))
 
 
 # Where the label stands: under its tick, to its right, to its left.
-_ASIDES = ((0.0, 0.5, -0.5), (0.5, -0.5, 0.0), (-0.5, 0.5, 0.0))
+_ASIDES = ((0.0, 0.5, -0.5), (0.5, -0.5, 0.0), (-0.5, 0.5, 0.0), (0.5,), (-0.5,))
 
 
 def _placed(ticks: list[Tick], room: Room, aside: Sequence[float]) -> list[Tick] | None:
     """Put one after another where it fits; None if one fits nowhere."""
     placed: list[Tick] = []
     for tick in ticks:
-        width = room.width(tick.text)
-        lines = [("below", 1), ("above", 1), *(("far below", depth) for depth in range(2, _DEEPEST))]
+        width = room.width(tick.text) + 0.6 * room.gap
+        lines = [("below", 1), *[("above", 1)] * room.above]
+        lines += [("far below", depth) for depth in range(2, _DEEPEST)]
         candidates = (
             room.inside(replace(tick, lane=lane, depth=depth, at=tick.x + side * width if side else None))
             for lane, depth in lines
@@ -211,6 +255,10 @@ def _placed(ticks: list[Tick], room: Room, aside: Sequence[float]) -> list[Tick]
         if chosen is None:
             return None
         placed.append(chosen)
+    for i, tick in enumerate(placed):  # back under its tick, where that became possible
+        centered, others = room.inside(replace(tick, at=None)), placed[:i] + placed[i + 1 :]
+        if _fits(centered, others, room):
+            placed[i] = centered
     return placed
 
 
@@ -227,8 +275,9 @@ def _fits(tick: Tick, placed: Sequence[Tick], room: Room) -> bool:
             continue
         if tick.depth == other.depth and low < right + room.gap - 1e-12 and left < high + room.gap - 1e-12:
             return False
-        if tick.depth > other.depth and left < tick.x < right:
+        clear = 0.15 * room.gap
+        if tick.depth > other.depth and left - clear < tick.x < right + clear:
             return False
-        if tick.depth < other.depth and low < other.x < high:
+        if tick.depth < other.depth and low - clear < other.x < high + clear:
             return False
     return True

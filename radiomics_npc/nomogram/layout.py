@@ -19,6 +19,8 @@ from radiomics_npc.nomogram.interactions import axis_label
 from radiomics_npc.nomogram.label_places import (
     Room,
     Tick,
+    end_ticks,
+    estimated_room,
     free,
     number_text,
     numeric_ticks,
@@ -31,7 +33,7 @@ from radiomics_npc.nomogram.scale import Axis, Setting, pretty
 if TYPE_CHECKING:
     from radiomics_npc.nomogram.nomogram import Nomogram
 
-__all__ = ["Row", "Tick", "layout", "quantile_title", "survival_title", "wrapped"]
+__all__ = ["Row", "Tick", "layout", "quantile_title", "survival_title", "variable_row", "wrapped"]
 
 # Survival probabilities shown, the ones that must have a label first.
 _SURVIVAL = (
@@ -105,7 +107,8 @@ def quantile_title(quantile: float, outcome: str) -> str:
     return f"Months to {100 * quantile:g}% {outcome}"
 
 
-def _variable_row(axis: Axis, room: Room) -> Row:
+def variable_row(axis: Axis, room: Room) -> Row:
+    """The axis of a variable: levels of a factor are all kept, numbers thinned."""
     positions = [float(p) / 100 for p in axis.points]
     if axis.is_factor:
         ticks = staggered_ticks(positions, [level_label(v) for v in axis.values], room)
@@ -126,9 +129,13 @@ def _chosen_ticks(
     for value in (value for group in groups for value in group):
         tick = room.inside(Tick(place(value), text(value)))
         ticks.append(tick if free([*ticks, tick], room) else replace(tick, text="", at=None))
-    # Unlabeled ticks only where there is room for them.
-    labeled = [t.x for t in ticks if t.text]
-    kept = [t for t in ticks if t.text or min(abs(t.x - x) for x in labeled) > 0.8 * room.gap]
+    kept = [tick for tick in ticks if tick.text]
+    if len(kept) < 2 < len(ticks):
+        known = sorted((place(value), value) for group in groups for value in group)
+        return end_ticks([x for x, _ in known], [value for _, value in known], room)
+    for tick in ticks:  # unlabeled ones only where there is room for them
+        if not tick.text and min(abs(tick.x - other.x) for other in kept) > 0.6 * room.gap:
+            kept.append(tick)
     return tuple(sorted(kept, key=lambda t: t.x))
 
 
@@ -193,11 +200,11 @@ def layout(
         Points, the variables (one row each, or several that interact), total points, linear
         predictor, survival at each horizon, quantiles of survival time.
     """
-    room = room or Room(lambda text: character * len(text), 1.2 * character)
+    room = room or estimated_room(character)
     scale, largest = nomogram.scale, nomogram.scale.largest_total
     points = np.arange(0, 101, 10.0)
     rows = [Row("Points", thinned_ticks((points / 100).tolist(), points.tolist(), room), 0, 1, kind="points")]
-    rows += [_variable_row(axis, room) for axis in scale.axes]
+    rows += [variable_row(axis, room) for axis in scale.axes]
     totals = pretty(0, largest, 12)
     totals = totals[totals <= largest * (1 + 1e-9)]
     rows.append(
@@ -228,12 +235,19 @@ def _linear_predictor_row(nomogram: Nomogram, room: Room) -> Row:
 def wrapped(title: str, width: int = 20) -> list[str]:
     """Title in lines of at most ``width`` characters; a longer word is broken, if it can be at a capital.
 
+    Settings of an interaction start a line of their own.
+
     Examples
     --------
     >>> wrapped("T1 GLCM InverseDifferenceMoment")
     ['T1 GLCM Inverse', 'Difference Moment']
+    >>> wrapped("Age (years) if EBV-DNA = positive")
+    ['Age (years)', 'if EBV-DNA', '= positive']
     """
     words = [
         re.sub(r"(?<=[a-z])(?=[A-Z])", " ", word) if len(word) > width else word for word in title.split()
     ]
-    return textwrap.wrap(" ".join(words), width, break_on_hyphens=False)
+    whole = " ".join(words).replace(" = ", " =\u00a0")  # a value stays with its sign
+    parts = re.split(r" (?=if .* =\u00a0)", whole, maxsplit=1)
+    lines = [line for part in parts for line in textwrap.wrap(part, width, break_on_hyphens=False)]
+    return [line.replace("\u00a0", " ") for line in lines]

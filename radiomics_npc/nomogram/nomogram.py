@@ -24,6 +24,7 @@ from radiomics_npc.survival.design import Term, encode_terms
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from radiomics_npc.nomogram.worked_patient import Patient
     from radiomics_npc.survival.models.groups import RiskGroups
 
 __all__ = ["Nomogram"]
@@ -232,13 +233,19 @@ class Nomogram:
         CohortError
             As :meth:`predict`.
         """
-        X = self._complete(X)
+        X = self.completed(X)
         columns = {group.name: self.scale.points(group.name, group.read(X)) for group in self.groups}
         table = pd.DataFrame(columns, index=X.index)
         return table.assign(total_points=table.sum(axis=1))
 
-    def _complete(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The table with the Rad-score, if it can be made."""
+    def completed(self, X: pd.DataFrame) -> pd.DataFrame:
+        """A table with the Rad-score, made from the features if it is not there.
+
+        Raises
+        ------
+        CohortError
+            A column is absent.
+        """
         if self.signature is not None and "rad_score" in self.columns and "rad_score" not in X.columns:
             X = X.join(self.signature.transform(X))
         if lacking := [name for name in self.columns if name not in X.columns]:
@@ -300,7 +307,7 @@ class Nomogram:
                 "this nomogram has no confidence intervals: it was made from coefficients alone",
                 "Make it from a fitted model.",
             )
-        X = self._complete(X)
+        X = self.completed(X)
         lp = self.predict(X)["linear_predictor"]
         matrix = encode_terms(self.terms, X)
         table = pd.DataFrame(index=X.index)
@@ -353,22 +360,41 @@ class Nomogram:
         """The points table."""
         return self.points_table()
 
-    def draw(self, path: Path | str | None = None) -> Figure:
+    def draw(
+        self,
+        path: Path | str | None = None,
+        *,
+        patient: Patient | None = None,
+        cohort: pd.DataFrame | None = None,
+        caption: str | None = None,
+    ) -> Figure:
         """Draw the nomogram.
 
         Parameters
         ----------
         path : path, optional
             Also write it there: ``.svg``, ``.pdf`` (fonts embedded) or ``.png`` (300 dpi).
+        patient : mapping, Series or DataFrame of one row, optional
+            A worked patient: marks on each axis, the points written beside them, down to survival.
+        cohort : DataFrame, optional
+            Patients whose distribution is drawn over each axis and over the total points;
+            nothing of it is kept. Who lacks a value or is out of range is left out.
+        caption : str, optional
+            A sentence under the figure.
 
         Returns
         -------
         matplotlib.figure.Figure
+
+        Raises
+        ------
+        CohortError
+            A column is absent, or a value of the patient is missing or outside the training range.
         """
         from radiomics_npc.nomogram.drawing import draw_nomogram
         from radiomics_npc.nomogram.style import save_figure
 
-        figure = draw_nomogram(self)
+        figure = draw_nomogram(self, patient=patient, cohort=cohort, caption=caption)
         if path is not None:
             save_figure(figure, path)
         return figure
@@ -407,7 +433,7 @@ class Nomogram:
 
         page = html.escape(nomogram_page(self))
         return (
-            f'<iframe title="Nomogram" srcdoc="{page}" width="100%" height="760" style="border:0"></iframe>'
+            f'<iframe title="Nomogram" srcdoc="{page}" width="100%" height="900" style="border:0"></iframe>'
         )
 
     def __repr__(self) -> str:
