@@ -75,6 +75,25 @@ def test_models_no_longer_asked_for_leave_nothing(again):
     assert "models/clinical_boosted/model.json" in left
 
 
+def test_surrogates_stand_beside_the_models_and_go_when_not_asked_for(again):
+    run = again / "run"
+    card = (run / "models/clinical_boosted_surrogate/card.md").read_text()
+    assert "Surrogate of" in card
+    assert load_model(run / "models/clinical_boosted_surrogate").fidelity_["r2"] > 0.5
+    table = read_table(run / "tables/surrogate_fidelity.csv")
+    assert set(table["model"]) == {"clinical_boosted"}
+    assert "Surrogates of the boosted models" in (run / "report.html").read_text()
+    scores = (run / "tables/scores.csv").read_bytes()
+    assert b"surrogate" not in scores
+    shutil.rmtree(run / "models/clinical_boosted_surrogate")  # found missing, and made again
+    asked = {"model": "clinical_cox", "horizons_months": [36]}
+    Study(write_study(again, nomogram=asked)).fit()
+    assert (run / "models/clinical_boosted_surrogate/model.json").exists()
+    Study(write_study(again, nomogram={**asked, "surrogates": False})).fit()
+    assert not list(run.rglob("*surrogate*"))
+    assert (run / "tables/scores.csv").read_bytes() == scores
+
+
 def test_a_fit_killed_midway_is_not_taken_for_the_one_before(again, monkeypatch):
     def killed(*args, **options):
         raise KeyboardInterrupt
