@@ -124,7 +124,7 @@ def test_limitations_are_those_of_this_study(content):
     ("text", "expected"),
     [
         ("a <b>\nc", "<p>a &lt;b&gt; c</p>"),
-        ("# T\n\n- x\n- `y`", "<h3>T</h3><ul><li>x</li><li><code>y</code></li></ul>"),
+        ("# T\n\n- x\n- `y`", "<h2>T</h2><ul><li>x</li><li><code>y</code></li></ul>"),
         ("**s** 1. no list", "<p><strong>s</strong> 1. no list</p>"),
     ],
 )
