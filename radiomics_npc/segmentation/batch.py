@@ -46,7 +46,7 @@ TABLE_COLUMNS: Final = [
     "device", "seconds",
 ]  # fmt: skip
 #: Raised whenever the same model and images would give other files than before.
-_SCHEMA: Final = 2
+_SCHEMA: Final = 3
 _EMPTY: Final = MaskError(FLAGS["empty"].sentence, FLAGS["empty"].remedy)
 
 

@@ -35,7 +35,7 @@ __all__ = ["MARGIN_PIXELS", "WrittenCases", "write_cases"]
 #: Pixels around the window, so that it can be turned, moved and enlarged in training.
 MARGIN_PIXELS: Final = 32
 #: Raised whenever the same files would give other arrays than before.
-_SCHEMA: Final = 2
+_SCHEMA: Final = 3
 #: Images are scaled so that this percentile becomes 1000: half precision keeps three digits, up to 65504.
 _BRIGHT_PERCENT: Final = 99.5
 _BRIGHT: Final = 1000.0

@@ -126,8 +126,8 @@ def find_frame(images: Mapping[Sequence, Volume], grid: NetworkGrid, margin: int
     for name, volume in images.items():
         check_image(name, volume)
     stored = _turned(reference)
-    thin = max(1, round(_THINNEST_MM / stored.spacing_mm[2]))
-    slices = max(1, stored.shape[0] // thin)
+    thin = min(max(1, round(_THINNEST_MM / stored.spacing_mm[2])), stored.shape[0])
+    slices = -(-stored.shape[0] // thin)  # the last may be of fewer: every slice gets a mask
     thick = stored.spacing_mm[2] * thin
     column, row = _body_middle(reference, stored)
     size = grid.window + 2 * margin
@@ -203,7 +203,7 @@ def resample(volume: Volume, frame: Frame, outside: float | None = None) -> Floa
         image = sitk.Cast(image, sitk.sitkFloat32)
     shrink = _shrink(volume, frame)
     if max(shrink) > 1:
-        image = sitk.BinShrink(image, shrink)
+        image = sitk.BinShrink(_filled(image, shrink, volume), shrink)
     return _resampled(image, frame, float(array.min()) if outside is None else outside)
 
 
@@ -215,6 +215,16 @@ def _shrink(volume: Volume, frame: Frame) -> list[int]:
         fits = int(frame.spacing_mm[k] / volume.spacing_mm[j] + 1e-3)
         factors[j] = max(1, min(fits, volume.array.shape[2 - j]))
     return factors
+
+
+def _filled(image: sitk.Image, shrink: list[int], volume: Volume) -> sitk.Image:
+    """The image with its last voxels repeated to whole groups; last as the head stands, not as stored."""
+    order, signs = _nearest_axes(volume)
+    short = [-size % factor for size, factor in zip(image.GetSize(), shrink, strict=True)]
+    backwards = {j for k, j in enumerate(order) if signs[k] < 0}
+    lower = [short[j] if j in backwards else 0 for j in range(3)]
+    upper = [0 if j in backwards else short[j] for j in range(3)]
+    return sitk.ZeroFluxNeumannPad(image, lower, upper) if any(short) else image
 
 
 def _resampled(image: sitk.Image, frame: Frame, outside: float) -> Floats:

@@ -167,6 +167,25 @@ def test_slices_of_the_reference_are_kept_and_thin_ones_averaged():
     np.testing.assert_allclose(inside, truth, atol=0.05)
 
 
+@pytest.mark.parametrize("slices", [1, 2, 25, 26])
+@pytest.mark.parametrize("stored", [(0, 0, 0), (0, 0, 1), (1, 0, 1)])
+def test_every_thin_slice_is_seen_and_gets_its_mask(slices, stored):
+    """The last of an odd number of slices that are averaged in twos, whichever end is stored first."""
+    plain = head(empty((80, 80, slices), (2.0, 2.0, 0.5)))
+    image = stored_otherwise(plain, (0, 1, 2), stored)
+    frame = find_frame({"t2": image}, GRID)
+    expected = find_frame({"t2": plain}, GRID)
+    assert (frame.shape[0], frame.spacing_mm[2]) == ((slices + 1) // 2, 1.0 if slices > 1 else 0.5)
+    np.testing.assert_allclose(resample(image, frame), resample(plain, expected), rtol=1e-5, atol=0.02)
+    seen = resample(image, frame, outside=np.nan)[:, 40:56, 40:56]
+    x, y, z = (w[:, 40:56, 40:56] for w in points(frame.volume(np.zeros(frame.shape))))
+    # what is beyond the last slice is taken to be like it
+    z = np.minimum(z, (slices - 1) / 2 * 0.5)
+    np.testing.assert_allclose(seen, 300 + 1.2 * (x - 5) - 0.9 * (y + 8) + 0.7 * z, rtol=1e-6)
+    back = from_network(np.ones(frame.shape, np.float32), frame, image)
+    np.testing.assert_allclose(back[:, 30:50, 30:50], 1, rtol=0, atol=1e-6)
+
+
 def test_fine_pixels_are_averaged():
     """Noise of 0.43 mm pixels halves on pixels of 0.86 mm, where single ones would keep all of it."""
     image = empty(*FINE)
