@@ -235,6 +235,7 @@ def test_what_a_loaded_model_says_of_itself(saved, trained, name):
     assert loaded.outcome_name_ == ("relapse" if name == "fine_gray" else "progression-free survival")
     assert loaded.horizons_months_ == [36.0, 60.0]
     assert "radiomics-npc" in loaded.versions_
+    assert loaded.sha256_ == json.loads((saved[name].parent / "model.json").read_text())["sha256"]
     assert "simulated" in loaded._repr_html_()
     assert (loaded.n_, loaded.follow_up_months_) == (N, trained[1].time_months.max())
 

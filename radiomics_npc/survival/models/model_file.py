@@ -131,7 +131,7 @@ def load_model(folder: Path | str) -> Any:
     -------
     PrognosticModel, SurrogateModel, CoxModel, BoostedModel, FineGrayModel or MultiplyImputedModel
         Predicts as it did when saved, and has ``name_``, ``simulated_``, ``outcome_name_``,
-        ``horizons_months_``, ``settings_`` and ``versions_`` beside what it learnt.
+        ``horizons_months_``, ``settings_``, ``versions_`` and ``sha256_`` beside what it learnt.
 
     Raises
     ------
@@ -149,6 +149,7 @@ def load_model(folder: Path | str) -> Any:
     model.name_, model.simulated_ = content["name"], content["simulated"]
     model.outcome_name_, model.settings_ = content["endpoint"], content["settings"]
     model.horizons_months_, model.versions_ = content["horizons_months"], content["versions"]
+    model.sha256_ = content["sha256"]
     # Parts show themselves on their own, too.
     parts = [model.last_step] if isinstance(model, PreparedModel) else getattr(model, "models_", [])
     for part in parts:
