@@ -38,7 +38,7 @@ from radiomics_npc.storage import FeatureStore, read_table, write_table
 from radiomics_npc.study_baseline import write_baseline
 from radiomics_npc.study_figures import draw_montage, draw_nomogram, draw_quality
 from radiomics_npc.survival.models.model_file import load_model
-from radiomics_npc.survival.models.prognostic import PrognosticModel
+from radiomics_npc.survival.models.prepared import PreparedModel
 from radiomics_npc.survival.validation.cross_validation import CrossValidation
 from radiomics_npc.survival.validation.external import Validation, require_same_extraction, validate_model
 
@@ -264,7 +264,7 @@ class Study:
         features = self.extract()
         require_same_extraction(model, features)
         say_other_contours(model, self._contours, self._run)
-        clinical = model.table_columns if isinstance(model, PrognosticModel) else model.columns_
+        clinical = model.table_columns if isinstance(model, PreparedModel) else model.columns_
         data = design_matrix(self._modelled, features, clinical=clinical)
         with self._run.stage("validate"):
             result = validate_model(model, data.X, data.y, resamples=200, random_state=self.settings.seed)
