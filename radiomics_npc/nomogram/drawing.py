@@ -229,9 +229,21 @@ def draw_nomogram(
     shown = None
     if cohort is not None:
         over, shown = distributions(nomogram, rows, cohort)
-    *places, bottom = _places(rows, over)
     words = _words(nomogram, shown, patient is not None, caption)
     lines = [line for part in words for line in _filled(part, width - 0.3)]
+    return _painted(rows, marks, over, frame, width, lines)
+
+
+def _painted(
+    rows: Sequence[Row],
+    marks: Sequence[Mark | None],
+    over: Sequence[Distribution | None],
+    frame: _Frame,
+    width: float,
+    lines: Sequence[str],
+) -> Figure:
+    """The figure, once it is known what stands where; ``lines`` of text come below."""
+    *places, bottom = _places(rows, over)
     height = bottom + (0.08 + 0.135 * len(lines) if lines else 0.0)
     with figure_style():
         figure = new_figure(width, height)
@@ -248,7 +260,7 @@ def draw_nomogram(
                 base = place - _above(row)
                 draw_distribution(axes, distribution, base, frame.length, height=_DENSITY - 0.03)
             _draw_row(axes, row, place, frame.length)
-        if patient is not None:
+        if frame.columns:
             start = frame.length + _MARGIN
             draw_patient(axes, rows, marks, places, frame.length, (start, *frame.columns))
         for i, line in enumerate(lines):
