@@ -138,7 +138,7 @@ def features(content: Content, drawn: Drawn) -> str:
     rows = {
         "Features per patient": part.get("number"),
         "Sequences": sequences,
-        "Image grid": _PRESETS.get(str(part.get("preset")), part.get("preset")),
+        "Image grid": _grid(part.get("settings")) or _PRESETS.get(str(part.get("preset"))),
         "Intensities": _NORMALIZED.get(str(part.get("normalize")), part.get("normalize")),
         "Shape and size": "measured" if part.get("morphology") else "not measured",
     }
@@ -159,6 +159,24 @@ def features(content: Content, drawn: Drawn) -> str:
     if part.get("settings"):
         made += folded("Extraction settings of every sequence", yaml_text(part["settings"]))
     return made
+
+
+def _grid(settings: Any) -> str:
+    """On which grid features were measured, from the parameters of every sequence; empty if unknown."""
+    if not isinstance(settings, Mapping) or not settings:
+        return ""
+    found = []
+    for recipe in settings.values():
+        if not isinstance(recipe, Mapping) or "setting" not in recipe:
+            return ""
+        spacing = recipe["setting"].get("resampledPixelSpacing")
+        if not spacing:
+            found.append(_PRESETS["native"])
+        elif not spacing[2]:
+            found.append(f"{spacing[0]:g} mm in plane, slices as they are")
+        else:
+            found.append("resampled to " + " × ".join(f"{side:g}" for side in spacing) + " mm")
+    return listed(dict.fromkeys(found))
 
 
 def stability(content: Content, drawn: Drawn) -> str:

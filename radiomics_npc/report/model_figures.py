@@ -45,10 +45,10 @@ def effects_over_time_figure(
     if not curves:
         raise CohortError("no terms to draw")
     shown = sorted(sorted(curves, key=lambda term: p.get(term, 1.0))[:most], key=list(curves).index)
-    columns = min(4, len(shown))
+    columns = min(4, len(shown)) if len(shown) != 5 else 3  # 3 and 2 rather than 4 and 1
     rows = -(-len(shown) // columns)
     with figure_style():
-        figure = new_figure(1.75 * columns + 0.3, 1.9 * rows + 0.3)
+        figure = new_figure(1.75 * columns + 0.3, 1.95 * rows + 0.2)
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, term in zip(panels, shown, strict=False):
             curve = curves[term]
@@ -61,7 +61,8 @@ def effects_over_time_figure(
             axes.set_title(f"{column_label(term)}\n{p_text(p.get(term, np.nan))}".rstrip())
         for axes in panels[len(shown) :]:
             axes.set_axis_off()
-        figure.supxlabel("Months", fontsize=9)
+        for axes in panels[max(0, len(shown) - columns) : len(shown)]:  # the lowest of each column
+            axes.set_xlabel("Months")
         figure.supylabel("Effect (log hazard ratio)", fontsize=9)
     return figure
 

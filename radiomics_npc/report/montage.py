@@ -14,6 +14,7 @@ from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.nomogram.style import PALETTE, figure_style, mark_simulated, new_figure
+from radiomics_npc.report.quality_images import tumor_slice
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ class Panel:
 
 
 def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
-    """Slices side by side with the tumor outlined.
+    """Slices side by side with the tumor outlined, each with a bar of 1 cm.
 
     Parameters
     ----------
@@ -87,6 +88,8 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
                         mask.astype(float), [0.5], colors=color, linewidths=1.2, linestyles=style,
                         extent=extent, origin="upper",
                     )  # fmt: skip
+            left, low = 0.04 * extent[1], 0.96 * extent[2]
+            axes.plot([left, left + 10], [low, low], color="white", lw=1.6, solid_capstyle="butt")  # 1 cm
             axes.set_title(panel.title)
     return figure
 
@@ -94,7 +97,7 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
 def cohort_montage(
     cohort: Cohort, patient_ids: Sequence[str], *, most: int = 3, drawn: Cohort | None = None
 ) -> Figure | None:
-    """Sample patients with the slice that shows most of the tumor, a row a patient.
+    """Sample patients with the slice that shows most of the tumor, cut around it, a row a patient.
 
     Parameters
     ----------
@@ -123,11 +126,12 @@ def cohort_montage(
     for case in chosen:
         for sequence in cohort.sequences:
             image, mask = read_pair(case.images[sequence], cohort.on_mismatch)
-            k = int(mask.array.sum(axis=(1, 2)).argmax())
-            title = sequence_label(sequence) if case is chosen[0] else ""
             other = by_hand.get(case.patient_id)
-            second = None if other is None else read_pair(other[sequence], cohort.on_mismatch)[1].array[k]
-            panels.append(Panel(image.array[k], mask.array[k], title, image.spacing_mm[1::-1], second))
+            more = [] if other is None else [read_pair(other[sequence], cohort.on_mismatch)[1]]
+            cut = tumor_slice(image, mask, *more)
+            title = sequence_label(sequence) if case is chosen[0] else ""
+            drawn_too = cut.masks[1] if more else None
+            panels.append(Panel(cut.image, cut.masks[0], title, cut.scale_mm[::-1], drawn_too))
     if not panels:
         return None
     # a row a patient, but patients side by side where there is one sequence only

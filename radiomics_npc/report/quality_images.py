@@ -13,9 +13,18 @@ from numpy.typing import NDArray
 from radiomics_npc.cohort.cases import Case, ImageFiles
 from radiomics_npc.features.case_job import describe_failure, one_itk_thread
 from radiomics_npc.imaging.reading import read_pair
-from radiomics_npc.imaging.volume import Volume
+from radiomics_npc.imaging.volume import Mask, Volume
 
-__all__ = ["CasePictures", "PictureJob", "SlicePicture", "outline_path", "picture_case", "shrink"]
+__all__ = [
+    "CasePictures",
+    "PictureJob",
+    "SlicePicture",
+    "TumorSlice",
+    "outline_path",
+    "picture_case",
+    "shrink",
+    "tumor_slice",
+]
 
 #: Side of every picture, so that tumors can be compared by eye; only larger tumors get more.
 FIELD_MM = 100.0
@@ -116,13 +125,59 @@ def picture_case(job: PictureJob) -> CasePictures:
     return CasePictures(job.case.patient_id, tuple(made))
 
 
-def _picture(job: PictureJob, sequence: str, files: ImageFiles) -> SlicePicture:
-    image, mask = read_pair(files, job.on_mismatch)
+@dataclass(frozen=True, eq=False)
+class TumorSlice:
+    """The slice that shows most of a tumor, upright and cut around it.
+
+    Parameters
+    ----------
+    image : array, shape (rows, columns)
+    masks : tuple of arrays of bool, shape (rows, columns)
+        The first is the tumor by which the slice was chosen.
+    scale_mm : tuple of 2 floats
+        Width and height of a voxel.
+    field_mm : float
+        Side of the square around the tumor.
+    corner_mm : tuple of 2 floats
+        Left edge and top of the image within the field; not 0 where the image ends before the field.
+    place, left : str
+        As those of :class:`SlicePicture`.
+    """
+
+    image: NDArray[Any]
+    masks: tuple[NDArray[np.bool_], ...]
+    scale_mm: tuple[float, float]
+    field_mm: float
+    corner_mm: tuple[float, float]
+    place: str
+    left: str
+
+
+def tumor_slice(image: Volume, mask: Mask, *others: Mask) -> TumorSlice:
+    """Cut the slice on which the mask is largest.
+
+    Parameters
+    ----------
+    image : Volume
+    mask : Mask
+        On the grid of the image, not empty.
+    *others : Mask
+        Cut out in the same way.
+
+    Returns
+    -------
+    TumorSlice
+
+    Examples
+    --------
+    >>> inside = np.zeros((3, 200, 200), bool)
+    >>> inside[1, 90:110, 80:100] = True
+    >>> cut = tumor_slice(Volume(inside * 1.0, (1.0, 1.0, 5.0)), Mask(inside, (1.0, 1.0, 5.0)))
+    >>> cut.place, cut.left, cut.image.shape, cut.corner_mm
+    ('slice 2 of 3', 'R', (100, 100), (0.0, 0.0))
+    """
     k = int(mask.array.sum(axis=(1, 2)).argmax())
-    layers: list[NDArray[Any]] = [image.array[k], mask.array[k]]
-    other = (job.drawn or {}).get(sequence)
-    if other is not None and other.mask is not None and other.mask != files.mask:
-        layers.append(read_pair(other, job.on_mismatch)[1].array[k])
+    layers = [image.array[k], mask.array[k], *(other.array[k] for other in others)]
     layers, (width, height), plane, left = _upright(layers, image)
     rows, columns = np.nonzero(layers[1])
     middle = ((columns.min() + columns.max() + 1) / 2 * width, (rows.min() + rows.max() + 1) / 2 * height)
@@ -133,21 +188,31 @@ def _picture(job: PictureJob, sequence: str, files: ImageFiles) -> SlicePicture:
         for at, size, count in zip(middle, (width, height), layers[0].shape[::-1], strict=True)
     )
     shown, *masks = (layer[y0:y1, x0:x1] for layer in layers)
+    corner = (float(x0 * width - middle[0] + field / 2), float(y0 * height - middle[1] + field / 2))
+    place = f"{plane} slice {k + 1} of {len(image.array)}".removeprefix("axial ")
+    return TumorSlice(shown, tuple(masks), (width, height), field, corner, place, left)
+
+
+def _picture(job: PictureJob, sequence: str, files: ImageFiles) -> SlicePicture:
+    image, mask = read_pair(files, job.on_mismatch)
+    other = (job.drawn or {}).get(sequence)
+    more = []
+    if other is not None and other.mask is not None and other.mask != files.mask:
+        more.append(read_pair(other, job.on_mismatch)[1])
+    cut = tumor_slice(image, mask, *more)
+    rows, columns = cut.image.shape
     return SlicePicture(
         sequence,
         volume_cm3=int(np.count_nonzero(mask.array)) * mask.voxel_mm3 / 1000,
-        place=f"{plane} slice {k + 1} of {len(image.array)}".removeprefix("axial "),
-        left=left,
-        field_mm=field,
-        box_mm=(
-            x0 * width - middle[0] + field / 2, y0 * height - middle[1] + field / 2,
-            (x1 - x0) * width, (y1 - y0) * height,
-        ),
-        scale_mm=(width, height),
-        jpeg=_jpeg(shown, job.pixels),
-        outline=outline_path(masks[0]),
-        drawn=outline_path(masks[1]) if len(masks) > 1 else "",
-    )  # fmt: skip
+        place=cut.place,
+        left=cut.left,
+        field_mm=cut.field_mm,
+        box_mm=(*cut.corner_mm, columns * cut.scale_mm[0], rows * cut.scale_mm[1]),
+        scale_mm=cut.scale_mm,
+        jpeg=_jpeg(cut.image, job.pixels),
+        outline=outline_path(cut.masks[0]),
+        drawn=outline_path(cut.masks[1]) if more else "",
+    )
 
 
 def _window(start_mm: float, field_mm: float, size_mm: float, count: int) -> tuple[int, int]:

@@ -268,7 +268,8 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
         "montage": montage_figure([Panel(slice_, mask, "T1"), Panel(slice_, mask, "T2")]),
         "features": {
             "number": 1234, "sequences": ["t1", "t2", "ce_t1"], "preset": "iso1mm", "normalize": "body",
-            "morphology": True, "failures": pd.DataFrame(failed), "settings": {"setting": {"binCount": 32}},
+            "morphology": True, "failures": pd.DataFrame(failed),
+            "settings": {"t1": {"setting": {"binCount": 32, "resampledPixelSpacing": [1, 1, 1]}}},
         },
         "models": {
             "shown": "combined_cox",

@@ -137,6 +137,13 @@ def test_table_one_has_no_row_for_what_makes_its_columns():
     assert shown["SMD"].tolist() == ["", "0.20", ""]
 
 
+def test_the_grid_of_the_features_is_that_of_their_settings(content, page):
+    assert "resampled to 1 × 1 × 1 mm" in page
+    own = {"t1": {"setting": {}}, "t2": {"setting": {"resampledPixelSpacing": [0.5, 0.5, 0]}}}
+    content["features"] |= {"settings": own}
+    assert "as acquired and 0.5 mm in plane, slices as they are" in report_html(content)
+
+
 def test_everything_is_escaped(page):
     assert "&lt;script&gt;alert" in page
     assert "alert('x')</" not in page

@@ -17,6 +17,7 @@ from PIL import Image
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.report import quality_images as images_module
 from radiomics_npc.report import quality_page as page_module
+from radiomics_npc.report.montage import cohort_montage
 from radiomics_npc.report.quality_images import PictureJob, outline_path, picture_case
 from radiomics_npc.report.quality_page import write_quality_page
 
@@ -194,6 +195,15 @@ def test_masks_drawn_by_hand_are_shown_beside_the_measured_ones(cohort, tmp_path
     page = (tmp_path / "q.html").read_text(encoding="utf-8")
     assert page.count('<path class="d"') == page.count('<path class="o"') == 1
     assert "drawn by hand" in page
+
+
+def test_the_montage_shows_the_same_cut_and_names_nobody(cohort):
+    figure = cohort_montage(cohort, ["001", "002"], most=1)
+    shown = figure.axes[0].images[0]
+    part = picture_case(PictureJob(cohort.cases[0], ("t1",))).slices[0]
+    assert shown.get_extent()[1:3] == pytest.approx(part.box_mm[2:])
+    assert [axes.get_title() for axes in figure.axes] == ["T1", "T2"]
+    assert cohort_montage(cohort, []) is None
 
 
 def test_outlines_have_holes_and_parts():
