@@ -37,7 +37,7 @@ _FIT_TABLES = [
     "optimism.csv", "optimism_632.csv", "permutation_test.csv", "learning_curve.csv", "centers.csv",
     "centers_pooled.csv", "complete_cases.csv", "endpoint_*.csv", "contour_uncertainty*.csv",
     "restricted_means.csv", "pairwise_log_rank.csv", "sample_size.csv", "segmentation_c_index.csv",
-    "surrogate_fidelity.csv", "surrogate_predictions.parquet",
+    "surrogate_fidelity.csv", "surrogate_predictions.parquet", "subgroups.csv",
 ]  # fmt: skip
 # What is said of predicted masks, and of that what compares them with drawn ones.
 _COMPARISON = (
@@ -155,6 +155,7 @@ class RunFolder:
         old = [
             self.tables / f"{name}.csv" for name in ("nomogram_points", "nomogram_total_points", "rad_score")
         ]
-        old += [self.figures / f"nomogram.{kind}" for kind in ("svg", "pdf", "png")]
+        old += [self.figures / f"{name}.{kind}" for name in ("nomogram", "nomogram_example")
+                for kind in ("svg", "pdf", "png")]  # fmt: skip
         for path in (self.path / "nomogram.html", *old):
             path.unlink(missing_ok=True)

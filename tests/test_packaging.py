@@ -29,7 +29,7 @@ def test_every_file_that_is_read_at_run_time_is_packaged():
         if package == "radiomics_npc.configs":
             wanted = set(folder.rglob("*.yaml")) - set(folder.glob("examples/*"))
         else:
-            wanted = {file for kind in ("*.j2", "*.safetensors", "model.json") for file in folder.rglob(kind)}
+            wanted = {file for file in folder.rglob("*.*") if file.suffix not in (".py", ".pyc", ".md")}
             wanted -= set((folder / "segmentation").rglob("*")) if package == "radiomics_npc" else set()
         assert wanted <= packaged, sorted(file.name for file in wanted - packaged)
 
