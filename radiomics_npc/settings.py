@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -248,6 +248,7 @@ class NomogramSettings(_Settings):
 
     model: ModelName = "combined_cox"
     horizons_months: list[float] = Field(default_factory=lambda: [36.0, 60.0])
+    quantiles: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=list)
     surrogates: bool = True
 
 

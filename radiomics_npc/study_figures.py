@@ -97,7 +97,7 @@ def draw_nomogram(wanted: NomogramSettings, run: RunFolder) -> bool:
     for old in run.figures.glob("nomogram_example.*"):
         old.unlink()
     try:
-        nomogram = Nomogram.from_model(model, horizons=wanted.horizons_months)
+        nomogram = Nomogram.from_model(model, horizons=wanted.horizons_months, quantiles=wanted.quantiles)
         nomogram.write(run.path)
         _draw_example(nomogram, model, run)
     except (CohortError, HorizonError) as error:
