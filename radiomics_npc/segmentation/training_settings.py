@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -16,6 +16,9 @@ from radiomics_npc.segmentation.slabs import NetworkGrid
 from radiomics_npc.settings import SEQUENCES, Sequence
 
 __all__ = ["DataSection", "ExperimentSection", "SegmenterSettings", "read_segmenter_settings"]
+
+#: What generators take.
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class _Section(BaseModel):
@@ -35,14 +38,14 @@ class HeadsSection(_Section):
     """Simulated heads, imaged anew at every draw."""
 
     count: int = Field(ge=1)
-    seed: int = 1
+    seed: _Seed = 1
 
 
 class PatientsSection(_Section):
     """A simulated cohort, imaged once like a real one."""
 
     patients: int = Field(ge=2)
-    seed: int = 1
+    seed: _Seed = 1
     matrix: int | None = None
 
 
@@ -93,7 +96,7 @@ class SegmenterSettings(_Section):
     grid: _Grid = Field(default_factory=_Grid)  # type: ignore[valid-type]
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "slab_unet"})
     training: _Training = Field(default_factory=_Training)  # type: ignore[valid-type]
-    seeds: list[int] = Field(default=[1], min_length=1)
+    seeds: list[_Seed] = Field(default=[1], min_length=1)
     folds: int = Field(default=0, ge=0)
     fine_tune: Path | Literal["bundled"] | None = None
     experiment: ExperimentSection | None = None
