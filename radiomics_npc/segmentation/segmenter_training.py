@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,18 @@ def train_segmenter(
     Raises
     ------
     ConfigError
-        The file is wrong, the folder holds another training, or the device is not there.
+        The file is wrong, the folder holds another training, the device is not there, or folds would
+        begin with a model that was trained on the same study file.
     """
     settings = read_segmenter_settings(config)
     out = Path(output) if output is not None else settings.output
     place = choose_device(device or settings.device)
+    start, begun = _start(settings)
     source = _data(settings, out / "data", jobs or 0)
     if settings.experiment is not None:
         assert isinstance(source, CaseStore)
         return _experiment(settings, source, out, place, resume)
     training = settings.training_settings()
-    start, begun = _start(settings)
     options: dict[str, Any] = {
         "resume": resume,
         "device": place,
@@ -85,6 +87,7 @@ def train_segmenter(
     data = {**_made_from(settings), "patients": len(source.names)}
     if begun:
         data["fine_tuned_from"] = str(begun["members"][0]["sha256"])
+        data["studies_before"] = _studies_of(begun)
     about = describe_model(training, settings.network_grid(), runs, data=data, simulated=simulated)
     return write_model(out / "model", networks, {"name": settings.name, **about})
 
@@ -120,7 +123,18 @@ def _start(settings: SegmenterSettings) -> tuple[nn.Module | None, dict[str, Any
             f"the network of model {folder.name} is not of the architecture to be trained",
             "Leave the network section as it is in that model's model.json.",
         )
+    if settings.folds and _made_from(settings).get("study") in _studies_of(about):
+        raise ConfigError(
+            f"model {folder.name} was trained on this study: it has seen the patients that folds hold out",
+            "Leave folds out, or fine-tune a model of other patients.",
+        )
     return network, about
+
+
+def _studies_of(about: Mapping[str, Any]) -> list[str]:
+    """Digests of the study files that a model was trained on, from the first to the last."""
+    data = about.get("training", {}).get("data", {})
+    return [*data.get("studies_before", []), *([data["study"]] if "study" in data else [])]
 
 
 def _made_from(settings: SegmenterSettings) -> dict[str, Any]:

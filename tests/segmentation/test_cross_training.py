@@ -19,11 +19,13 @@ from radiomics_npc.segmentation.cross_training import (
     write_model,
 )
 from radiomics_npc.segmentation.hyperparameters import TrainingSettings
+from radiomics_npc.segmentation.networks import build_network
 from radiomics_npc.segmentation.prediction import load_segmenter
 from radiomics_npc.segmentation.slabs import NetworkGrid, Slabs, slab_indices, take_slabs
 from radiomics_npc.segmentation.training_data import CaseArrays
 from radiomics_npc.segmentation.training_settings import read_segmenter_settings
-from radiomics_npc.segmentation.weight_files import read_members
+from radiomics_npc.segmentation.weight_files import read_members, write_members
+from radiomics_npc.storage import file_digest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -284,6 +286,32 @@ def test_from_a_file_to_a_model_and_on_to_fine_tuning(tmp_path):
         segmenter_training.train_segmenter(tmp_path / "tune.yaml", tmp_path / "other", device="cpu", jobs=1)
     with (tmp_path / "out" / "seed-4" / "curves.csv").open() as stream:
         assert [row["step"] for row in csv.DictReader(stream)] == ["1", "2"]
+
+
+def test_folds_do_not_begin_with_a_model_of_the_same_study(tmp_path):
+    """Such a model has seen the patients of every fold; what it was trained on before counts as well."""
+    study, file = tmp_path / "study.yaml", tmp_path / "mine.yaml"
+    study.write_text("name: mine")
+    digest = file_digest(study)
+    text = FILE.replace("{heads: {count: 2, seed: 3}}", "{study: study.yaml}") + "fine_tune: model\n"
+
+    def start(data, folds=2):
+        about = {"simulated": False, "training": {"data": data}}
+        write_members(tmp_path / "model", [build_network(TINY.architecture)], about)
+        file.write_text(text + f"folds: {folds}\n")
+        return segmenter_training.train_segmenter(file, tmp_path / "out", device="cpu", jobs=1)
+
+    for data in ({"study": digest}, {"study": "other", "studies_before": [digest]}):
+        with pytest.raises(ConfigError, match="was trained on this study"):
+            start(data)
+        assert not (tmp_path / "out").exists()  # said before anything is read or made
+    # another study, or all patients in training: on it goes, up to the study file that is none
+    for data, folds in (({"study": "other"}, 2), ({"heads": {"count": 2}}, 2), ({"study": digest}, 0)):
+        with pytest.raises(ConfigError, match=r"cohort|study\.yaml"):
+            start(data, folds)
+    known = {"training": {"data": {"study": "b", "studies_before": ["a"]}}}
+    assert segmenter_training._studies_of(known) == ["a", "b"]
+    assert segmenter_training._studies_of({}) == []
 
 
 def test_heads_that_were_half_replaced_are_made_again(tmp_path, monkeypatch):
