@@ -69,6 +69,8 @@ class PredictedMasks:
         The same with the masks varied along their uncertainty; an edited mask is the same in all.
     reused : int
         Patients whose masks were there already.
+    trained_on_simulated_heads_only : bool
+        The networks know no others.
     """
 
     cohort: Cohort
@@ -76,10 +78,15 @@ class PredictedMasks:
     failures: pd.DataFrame
     variations: tuple[Cohort, ...] = ()
     reused: int = 0
+    trained_on_simulated_heads_only: bool = False
 
     def to_frame(self) -> pd.DataFrame:
-        """The table; simulated, if so."""
-        return self.table.assign(simulated=True) if self.cohort.simulated else self.table
+        """The table; simulated patients, and networks that know no others, if so."""
+        said = {
+            "trained_on_simulated_heads_only": self.trained_on_simulated_heads_only,
+            "simulated": self.cohort.simulated,
+        }
+        return self.table.assign(**{column: True for column, true in said.items() if true})
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, float_format="{:.3f}".format)
@@ -168,6 +175,7 @@ def predict_masks(
         pd.DataFrame(failures, columns=FAILURE_COLUMNS),
         tuple(variations),
         sum(one.reused for one in done),
+        segmenter is not None and segmenter.simulated,
     )
 
 

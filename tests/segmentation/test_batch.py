@@ -340,6 +340,12 @@ def test_simulated_is_said(cohort, tmp_path, counting):
     found = predict(replace(cohort, cases=cohort.cases[:1], simulated=True), tmp_path / "m", counting)
     assert found.to_frame()["simulated"].all()
     assert "simulated" in found._repr_html_()
+    assert found.to_frame()["trained_on_simulated_heads_only"].all()
+    about = {"grid": {"window": 96}, "simulated": False}
+    one = Cohort(cohort.cases[:1], sequences=("t1",))
+    real = predict(one, tmp_path / "n", Segmenter([Bright(level=4.5)], about)).to_frame()
+    assert len(real) == 1
+    assert not {"simulated", "trained_on_simulated_heads_only"} & set(real)
     assert repr(found) == "<PredictedMasks: 2 masks of 1 patients, 0 failed>"
 
 
