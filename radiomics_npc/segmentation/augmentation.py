@@ -171,8 +171,10 @@ def _cut(image: Tensor, rng: np.random.Generator) -> Tensor:
     inside = (position >= edge) & (position < size - edge)
     cut = image * inside
     if rng.random() < 0.5:
-        wrapped = torch.roll(image * ~inside, size - 2 * edge, dims=axis)
-        cut = cut + 0.8 * wrapped * inside
+        view = size - 2 * edge
+        before = torch.roll(image * (position < edge), view, dims=axis)
+        after = torch.roll(image * (position >= size - edge), -view, dims=axis)
+        cut = cut + 0.8 * (before + after)
     return cut
 
 

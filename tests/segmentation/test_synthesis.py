@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from radiomics_npc.segmentation.augmentation import degrade, drop_sequences, to_window, window_coordinates
+from radiomics_npc.segmentation.augmentation import (
+    _cut,
+    degrade,
+    drop_sequences,
+    to_window,
+    window_coordinates,
+)
 from radiomics_npc.segmentation.slabs import NetworkGrid, slab_indices, standardize, take_slabs
 from radiomics_npc.segmentation.synthesis import (
     HeadMap,
@@ -114,6 +120,29 @@ def test_faults_keep_the_shape_and_stay_finite():
         assert out.shape == images.shape
         assert bool(torch.isfinite(out).all())
         assert float(out.min()) >= 0
+
+
+@pytest.mark.parametrize("axis", [-2, -1])
+def test_what_lies_outside_wraps_to_the_opposite_edge(axis):
+    """A field of view of 50 pixels takes the pixels 50 before and after for its own."""
+
+    class Chosen:
+        def choice(self, axes):
+            return axis
+
+        def integers(self, low, high):
+            return 5
+
+        def random(self):
+            return 0.0
+
+    ramp = torch.arange(1.0, 61.0)
+    image = (ramp[:, None] if axis == -2 else ramp[None, :]).expand(2, 60, 60)
+    expected = ramp.clone()
+    expected[5:10] += 0.8 * ramp[55:60]
+    expected[50:55] += 0.8 * ramp[0:5]
+    expected[:5] = expected[55:] = 0
+    torch.testing.assert_close(_cut(image, Chosen()).select(-3 - axis, 7)[0], expected)
 
 
 def test_an_empty_image_does_not_break():
