@@ -115,8 +115,8 @@ class Segmenter:
     members : sequence of Module
         ``forward(images (b, s, k, h, w), present (b, s)) -> logits (b, 2, h, w)``: primary tumor, nodes.
     description : mapping
-        Content of ``model.json``: at least ``simulated``; ``grid`` by default that of training. Networks
-        whose ``sha256`` it does not give under ``members`` are told apart by the weights in memory.
+        Content of ``model.json``: at least ``simulated`` and ``grid``. Networks whose ``sha256`` it does
+        not give under ``members`` are told apart by the weights in memory.
     device : torch device
     batch : int, optional
         Slabs at once. Halved for good when memory runs out.
@@ -124,7 +124,8 @@ class Segmenter:
     Raises
     ------
     ModelFileError
-        The grid of the description is of another version, or it does not say what the training was on.
+        The grid of the description is absent or of another version, or it does not say what the training
+        was on.
     """
 
     def __init__(
@@ -140,8 +141,13 @@ class Segmenter:
                 "the model does not say whether it was trained on simulated heads only",
                 "Give simulated: true or false in its description.",
             )
+        if self.description.get("grid") is None:
+            raise ModelFileError(
+                "the model does not say its grid",
+                "Copy the model folder again, or give the grid of its training in the description.",
+            )
         try:
-            self.grid = NetworkGrid(**self.description.get("grid", {}))
+            self.grid = NetworkGrid(**self.description["grid"])
         except TypeError as error:
             raise ModelFileError(
                 "the grid of the model is none that is known here", "Update radiomics-npc."

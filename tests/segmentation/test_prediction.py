@@ -259,6 +259,9 @@ def test_a_constant_sequence_is_absent():
 def test_a_grid_of_another_version_is_said():
     with pytest.raises(ModelFileError, match="grid of the model"):
         Segmenter([Bright()], {"grid": {"voxel_mm": 1.0}, "members": [], "simulated": True})
+    for about in ({}, {"grid": None}):
+        with pytest.raises(ModelFileError, match="does not say its grid"):
+            Segmenter([Bright()], {"members": [], "simulated": True, **about})
 
 
 def test_devices():
