@@ -83,7 +83,7 @@ def contours(content: Content, drawn: Drawn) -> str:
     made += picture("contour_volumes", drawn.get("contour_volumes"), words)
     agreement = part.get("agreement")
     if agreement is not None and len(agreement):
-        made += _agreement(agreement, drawn)
+        made += _agreement(agreement, drawn) + _in_sample(content)
     items = pd.DataFrame(reporting_items(content).items(), columns=["Asked", "Answer"])
     title = "What reporting guidelines (CLEAR, TRIPOD+AI) ask about contours"
     words = "Confidence: mean probability within the mask. Networks, Sequences: Dice between them."
@@ -120,6 +120,19 @@ def _agreement(agreement: pd.DataFrame, drawn: Drawn) -> str:
     return made + picture("contour_agreement", drawn.get("contour_agreement"), words)
 
 
+def _in_sample(content: Content) -> str:
+    """What this comparison is worth where the model may have been trained on these very patients."""
+    model = part_of(content, "contours", "model")
+    unseen = model.get("name") == "bundled" or (model.get("simulated") and not content.get("simulated"))
+    if not model or unseen:
+        return ""
+    words = (
+        "Patients whom the model was trained on are no test of it: if some are among these, its contours of "
+        "new patients are worse than shown here."
+    )
+    return paragraph(words, soft=True)
+
+
 def contour_effects(content: Content, drawn: Drawn) -> str:
     """C-index with drawn and with predicted contours, and risks under varied ones."""
     part, made = content["contour_effects"], ""
@@ -134,7 +147,7 @@ def contour_effects(content: Content, drawn: Drawn) -> str:
         words = "Difference: predicted minus drawn, paired by patients. p: whether it is zero."
         if part_of(content, "settings", "features").get("stability"):
             words += " Features that were unstable on the predicted contours were left out of both."
-        made += paragraph(words, soft=True)
+        made += paragraph(words, soft=True) + _in_sample(content)
     if part.get("failure"):
         made += paragraph(f"The same models could not be made from the drawn contours: {part['failure']}")
     if part.get("risk") is not None and part.get("summary") is not None:

@@ -82,6 +82,15 @@ def test_comparison_and_intervals_are_shown():
     assert "on the 40 patients who have both" in page
     assert reporting_items(content)["How reliable is the segmentation (CLEAR)"].startswith("compared with 3")
     assert "Dice" in methods_text(content)
+    # the bundled model was made from simulated heads: it has seen nobody
+    said = "Patients whom the model was trained on"
+    assert said not in page
+    own = {"name": "mine", "sha256": "0" * 64, "members": 1, "simulated": False}
+    content["contours"]["model"] = own
+    assert words(report_html(content)).count(said) == 2
+    content["contours"]["model"] = own | {"simulated": True}
+    assert said not in words(report_html(content))
+    assert words(report_html(content | {"simulated": True})).count(said) == 2
 
 
 def test_masks_changed_by_hand_are_not_counted_as_predicted():
