@@ -6,14 +6,14 @@ report is made; a fit of the same table and settings is found there and not repe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.errors import ConfigError
+from radiomics_npc.errors import ConfigError, RadiomicsNPCError
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.fitted_surrogates import make_surrogates, with_surrogates
@@ -260,22 +260,36 @@ class Fitting:
         name = self._shown
         common: dict[str, Any] = {"random_state": self.settings.seed, "jobs": self.settings.jobs}
         if options.bootstrap:
-            found = bootstrap_validate(
-                self._models()[name], X, y, resamples=options.bootstrap, confidence=options.confidence,
-                horizon_months=self.horizon_months, **common,
-            )  # fmt: skip
-            self._put("optimism", found.to_frame().assign(model=name))
-            self._put("optimism_632", found.plus.assign(model=name))
+            with self._or_noted("bootstrap validation"):
+                found = bootstrap_validate(
+                    self._models()[name], X, y, resamples=options.bootstrap, confidence=options.confidence,
+                    horizon_months=self.horizon_months, **common,
+                )  # fmt: skip
+                self._put("optimism", found.to_frame().assign(model=name))
+                self._put("optimism_632", found.plus.assign(model=name))
         if options.permutations:
-            test = permutation_test(
-                self._models()[name], X, y, permutations=options.permutations, folds=options.folds, **common
-            )
-            self._put("permutation_test", test.to_frame().assign(model=name))
+            with self._or_noted("permutation test"):
+                test = permutation_test(
+                    self._models()[name], X, y, permutations=options.permutations, folds=options.folds,
+                    **common,
+                )  # fmt: skip
+                self._put("permutation_test", test.to_frame().assign(model=name))
         if options.learning_curve:
-            curve = learning_curve(
-                self._models()[name], X, y, folds=options.folds, confidence=options.confidence, **common
-            )
-            self._put("learning_curve", curve.to_frame().assign(model=name))
+            with self._or_noted("learning curve"):
+                curve = learning_curve(
+                    self._models()[name], X, y, folds=options.folds, confidence=options.confidence, **common
+                )
+                self._put("learning_curve", curve.to_frame().assign(model=name))
+
+    @contextmanager
+    def _or_noted(self, what: str) -> Iterator[None]:
+        """What the data do not allow is said in the report: the models are validated without it."""
+        try:
+            yield
+        except RadiomicsNPCError as error:
+            note = f"The {what} could not be made: {error}"
+            self.run.log(note)
+            self.run.record(appraisal_notes=[*self.run.read_record()["appraisal_notes"], note])
 
     # -- tables ------------------------------------------------------------------------------
 

@@ -94,6 +94,36 @@ def test_surrogates_stand_beside_the_models_and_go_when_not_asked_for(again):
     assert (run / "tables/scores.csv").read_bytes() == scores
 
 
+@pytest.mark.parametrize("what", ["bootstrap_validate", "permutation_test", "learning_curve"])
+def test_what_cannot_be_validated_further_is_a_note_and_our_own_fault_still_stops(
+    tmp_path, monkeypatch, what
+):
+    def impossible(*args, **options):
+        raise CohortError("the model could not be fitted in every fold", "Cross-validate it to see why.")
+
+    def faulty(*args, **options):
+        raise IndexError
+
+    asked = {"folds": 2, "repeats": 1, "inner_folds": 2}
+    asked |= {"bootstrap": 2, "permutations": 1, "learning_curve": True}
+    one = {"fit": ["clinical_cox"], "clinical": ["T", "ward"]}
+    path = write_study(tmp_path, models=one, validation=asked)
+    monkeypatch.setattr(fitting_module, what, faulty)
+    with pytest.raises(IndexError):
+        Study(path).fit()
+    monkeypatch.setattr(fitting_module, what, impossible)
+    study = Study(path)
+    study.fit()
+    page = study.report().read_text(encoding="utf-8")
+    name = what.replace("_", " ").replace("validate", "validation")
+    assert f"The {name} could not be made: the model could not be fitted in every fold." in page
+    written = {"bootstrap_validate": "optimism", "permutation_test": "permutation_test"}
+    written["learning_curve"] = "learning_curve"
+    for function, table in written.items():
+        assert (tmp_path / "run" / "tables" / f"{table}.csv").exists() == (function != what)
+    assert '<h2 id="models">' in page
+
+
 def test_a_fit_killed_midway_is_not_taken_for_the_one_before(again, monkeypatch):
     def killed(*args, **options):
         raise KeyboardInterrupt

@@ -137,7 +137,7 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
             :class:`radiomics_npc.survival.validation.cross_validation.CrossValidation`; oracle (dict: C of
             the true risk by metric).
         ``appraisal_notes`` : list of str
-            What the validation could not say, and why.
+            What the validation could not say, or could not make, and why.
         ``accuracy``, ``decision_curves``, ``reclassification`` : DataFrame
             Tables of :class:`radiomics_npc.survival.validation.appraisal.Appraisal`.
         ``calibration`` : dict
