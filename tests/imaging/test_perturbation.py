@@ -107,7 +107,7 @@ def test_translation_moves_the_centroid_by_the_millimeters_asked(case, steps, th
     mask = case[1]
     moved = perturb(*case, Perturbation("a", translate_mm=steps))[1]
     found = np.reshape(mask.direction, (3, 3)).T @ (centroid_mm(moved) - centroid_mm(mask))
-    np.testing.assert_allclose(found[:2], steps[:2], atol=0.06)
+    np.testing.assert_allclose(found[:2], steps[:2], rtol=0, atol=0.06)
     assert found[2] == pytest.approx(steps[2], abs=through)
     assert moved.array.sum() == mask.array.sum()
     assert grid_difference(mask, moved) is None
@@ -125,7 +125,7 @@ def test_whole_voxels_move_the_mask_as_it_is(case):
 def test_rotation_stays_in_the_slice_about_the_centroid(case, degrees):
     mask = case[1]
     turned = perturb(*case, Perturbation("a", rotate_degrees=degrees))[1]
-    np.testing.assert_allclose(centroid_mm(turned), centroid_mm(mask), atol=0.15)
+    np.testing.assert_allclose(centroid_mm(turned), centroid_mm(mask), rtol=0, atol=0.08)
     # the volume is kept in all, and within every slice that is not a cap
     assert turned.array.sum() == mask.array.sum()
     areas = mask.array.sum(axis=(1, 2))

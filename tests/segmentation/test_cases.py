@@ -76,7 +76,7 @@ def test_validation_sees_what_prediction_sees(cohort, tmp_path):
     assert case.spacing_mm == frame.spacing_zyx
     np.testing.assert_array_equal(case.present.numpy(), present)
     # steps of half precision below 1024 are up to 0.5, rounding is half of that; a z-score is of many units
-    np.testing.assert_allclose(case.images.numpy(), seen, atol=0.01)
+    np.testing.assert_allclose(case.images.numpy(), seen, rtol=0, atol=0.005)
     assert seen[0].std() > 0.3
 
 

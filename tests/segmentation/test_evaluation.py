@@ -216,7 +216,8 @@ def test_simulated_volumes_hold_a_tumor_or_none():
     volumes, drawn = sets.take_volumes(head, draw_signals(rng, 1.0), rng)
     assert sorted(volumes) == ["ce_t1", "t1", "t2"]
     measured = drawn.array.sum() * drawn.voxel_mm3 / 1000
-    assert measured == pytest.approx(about["volume_cm3"], rel=0.35)  # slices are thick
+    # slices of 6 mm sample the tumor: 1 to 3 % off in larger ones, 5 % in one of 3 cm3
+    assert measured == pytest.approx(about["volume_cm3"], rel=0.05)
     free = sets.tumor_free_volumes(rng, matrix=64)
     assert all(v.array.std() > 0 and v.array.shape[1:] == (64, 64) for v in free.values())
 

@@ -16,6 +16,7 @@ from tests.segmentation.phantoms import NODE, TUMOR, Bright, Geometry, head, seg
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+SPHERE_CM3 = 4 / 3 * np.pi * 1.3**3
 FINER = Geometry((200, 180, 40), (0.9, 1.0, 3.0))
 
 
@@ -46,7 +47,8 @@ def test_any_subset_of_sequences(images, names):
     for name in names:
         assert same_grid(found.masks[name], images[name])
         assert dice(found.masks[name], images[name]) > 0.85
-        assert found.summary["volume_cm3"][name] == pytest.approx(4 / 3 * np.pi * 1.3**3, rel=0.25)
+        # few slices cut it: up to 19 % off
+        assert found.summary["volume_cm3"][name] == pytest.approx(SPHERE_CM3, rel=0.2)
     assert found.flags == []
 
 
@@ -128,8 +130,8 @@ def test_spread_is_over_members_and_flips():
     assert segmenter().predict(image, flips=False).spread.max() == 0
     low, high = (segmenter(Bright(level=k)).predict(image, flips=False).mean for k in (3.0, 3.4))
     both = segmenter(Bright(level=3.0), Bright(level=3.4)).predict(image, flips=False)
-    np.testing.assert_allclose(both.mean, (low + high) / 2, atol=1e-6)
-    np.testing.assert_allclose(both.spread, np.abs(low - high) / 2, atol=1e-6)
+    np.testing.assert_allclose(both.mean, (low + high) / 2, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(both.spread, np.abs(low - high) / 2, rtol=1e-6, atol=1e-8)
 
 
 def test_members_that_disagree_are_flagged(images):
