@@ -46,8 +46,8 @@ def test_the_labels_of_slices_hold_the_volume_of_the_map():
     _, target = take_stack(
         head, stack, draw_signals(np.random.default_rng(0)), np.random.default_rng(1), generator()
     )
-    assert float(target[0].sum()) == pytest.approx(float((head.target == 1).sum()), rel=0.02)
-    assert float(target[1].sum()) == pytest.approx(float((head.target == 2).sum()), rel=0.02)
+    assert float(target[0].sum()) == pytest.approx(float((head.target == 1).sum()), rel=1e-5)
+    assert float(target[1].sum()) == pytest.approx(float((head.target == 2).sum()), rel=1e-5)
 
 
 def test_images_show_the_signals_that_were_drawn():
