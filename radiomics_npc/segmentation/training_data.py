@@ -27,6 +27,7 @@ __all__ = ["CaseArrays", "CaseStore", "HeadStore"]
 
 SLABS_PER_VOLUME: Final = 6
 TUMOR_SHARE: Final = 0.6
+HEALTHY_SHARE: Final = 0.25
 _LEAST_PIXELS: Final = 5
 
 
@@ -69,6 +70,11 @@ class _Store(ABC):
     def __init__(self, folder: Path, indices: Sequence[int], grid: NetworkGrid) -> None:
         self.folder, self.indices, self.grid = folder, list(indices), grid
 
+    @property
+    def chances(self) -> NDArray[np.float64] | None:
+        """How often each patient is drawn; None where all are alike."""
+        return None
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -88,7 +94,7 @@ class _Store(ABC):
         parts = []
         for start in range(0, slabs, SLABS_PER_VOLUME):
             easy = bool(rng.random() < ease)
-            volume = self._volume(int(rng.choice(self.indices)), rng, generator, easy)
+            volume = self._volume(int(rng.choice(self.indices, p=self.chances)), rng, generator, easy)
             parts.append(_slabs_of(volume, min(SLABS_PER_VOLUME, slabs - start), self.grid, rng, easy))
         names = ("images", "present", "target", "known")
         return Slabs(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
@@ -138,6 +144,14 @@ class HeadStore(_Store):
     def names(self) -> list[str]:
         """Names of the heads."""
         return [str(self.about["heads"][i]["name"]) for i in self.indices]
+
+    @property
+    def chances(self) -> NDArray[np.float64]:
+        """Heads without a tumor are a quarter of those drawn, however few there are."""
+        healthy = np.array([self.about["heads"][i]["t_stage"] == "none" for i in self.indices])
+        if healthy.all() or not healthy.any():
+            return np.full(len(healthy), 1 / len(healthy))
+        return np.where(healthy, HEALTHY_SHARE / healthy.sum(), (1 - HEALTHY_SHARE) / (~healthy).sum())
 
     def subset(self, indices: Sequence[int]) -> HeadStore:
         """Some of the heads."""

@@ -86,6 +86,14 @@ def test_a_head_without_tumor_gives_empty_labels(heads):
     assert float(batch.target.sum()) == 0
 
 
+def test_a_quarter_of_the_heads_drawn_has_no_tumor(heads):
+    store = HeadStore(heads, GRID)
+    np.testing.assert_allclose(store.chances, [0.375, 0.375, 0.25], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(store.subset([2, 0]).chances, [0.25, 0.75], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(store.subset([0, 1]).chances, [0.5, 0.5], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(store.subset([2]).chances, [1.0], rtol=1e-15, atol=0)
+
+
 def test_a_subset_knows_its_names(heads):
     store = HeadStore(heads, GRID)
     assert store.subset([2, 0]).names == ["head-2", "head-0"]
