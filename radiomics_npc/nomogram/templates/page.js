@@ -7,7 +7,12 @@
   const [x0, y0, width, height] = get("drawing").dataset.frame.split(" ").map(Number);
   const percent = (p) => (p < 0.0005 ? "<0.1" : p >= 0.9995 && p < 1 ? ">99.9" : (100 * p).toFixed(1));
   const show = (mark, on) => mark.setAttribute("visibility", on ? "visible" : "hidden");
-  const textOf = (i) => get("in" + i).value.trim();
+  // What is entered. A decimal comma counts as a point, but 1,234 may also mean a thousand: no number.
+  function textOf(i) {
+    const text = get("in" + i).value.trim();
+    if (card.variables[i].kind === "factor" || /^\D?[1-9]\d*,\d{3}$/.test(text)) return text;
+    return text.replace(",", ".").replace("\u2212", "-");
+  }
   let language = root.lang === "en" ? "en" : "zh", saying = 0;
 
   // A step function as a path: across to each month, then down.
@@ -89,7 +94,7 @@
     const words = card.words[language], values = {};
     card.variables.forEach((v, i) => {
       const text = textOf(i);
-      values[v.name] = v.kind === "factor" || text === "" ? text : Number(text);
+      values[v.name] = text;
       get("in" + i).setAttribute("aria-invalid", text !== "" && encode(v, text) === null);
     });
     const result = predict(card, values, language);
@@ -101,10 +106,10 @@
   }
   // Number and slider in step; without a number the slider is pale in the middle.
   function follow(i) {
-    const slider = get("slide" + i), text = textOf(i);
-    slider.classList.toggle("unset", text === "");
-    slider.value = text === "" ? (Number(slider.min) + Number(slider.max)) / 2 : text;
-    slider.setAttribute("aria-valuetext", text === "" ? "\u2013" : text);
+    const slider = get("slide" + i), text = textOf(i), known = text !== "" && !Number.isNaN(Number(text));
+    slider.classList.toggle("unset", !known);
+    slider.value = known ? text : (Number(slider.min) + Number(slider.max)) / 2;
+    slider.setAttribute("aria-valuetext", known ? text : "\u2013");
   }
   function speak(wanted) {
     language = wanted;
@@ -121,7 +126,7 @@
   form.addEventListener("input", (event) => {
     const i = event.target.id.replace(/\D+/, "");
     if (event.target.type === "range") get("in" + i).value = event.target.value;
-    if (event.target.type === "range" || event.target.type === "number") follow(i);
+    if (event.target.type === "range" || event.target.type === "text") follow(i);
     update();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
