@@ -20,20 +20,51 @@ __all__ = ["CheckReport", "Finding"]
 
 Severity = Literal["error", "warning", "info"]
 _COLORS = {"error": "red", "warning": "yellow", "info": "cyan"}
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Cohort check</title>
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>Cohort check</title>
 <style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em }}
-table {{ border-collapse: collapse; width: 100% }}
-th, td {{ text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #ddd }}
-th {{ border-bottom: 2px solid #888 }}
-tr.error td:first-child {{ color: #b00020; font-weight: 600 }}
-tr.warning td:first-child {{ color: #9a6700; font-weight: 600 }}
-</style></head><body>
+:root {{ color-scheme: light dark; --ink: #1a1a1a; --back: #fff; }}
+:root {{ --line: #d3d3d3; --bad: #a3140f; --warn: #6b4700; }}
+@media screen and (prefers-color-scheme: dark) {{
+ :root {{ --ink: #ececec; --back: #17191c; --line: #474a4f; --bad: #ff9d94; --warn: #ffdf94; }}
+}}
+body {{ font: 15px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; margin: 0 auto; }}
+body {{ max-width: 75em; padding: 1.2em; color: var(--ink); background: var(--back); }}
+.scroll {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ text-align: left; vertical-align: top; padding: .3em .8em .3em 0; min-width: 4em; }}
+th, td {{ border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }}
+td:nth-child(1) {{ min-width: 5.5em; }} td:nth-child(4) {{ min-width: 8em; }}
+td:nth-child(5), td:nth-child(6) {{ min-width: 12em; }}
+th {{ border-bottom-width: 2px; overflow-wrap: normal; }}
+tr.error td:first-child {{ color: var(--bad); font-weight: 600; }}
+tr.warning td:first-child {{ color: var(--warn); font-weight: 600; }}
+:focus-visible {{ outline: 3px solid; }}
+@media print {{
+ @page {{ size: A4; margin: 14mm; }}
+ :root {{ color-scheme: light; }}
+ body {{ font-size: 9pt; padding: 0; }}
+ .scroll {{ overflow: visible; }} tr {{ break-inside: avoid; }} td:nth-child(n) {{ min-width: 0; }}
+}}
+</style>
+</head>
+<body>
+<main>
 <h1>Cohort check</h1>
 <p>{summary}</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Findings">
 {table}
-</body></html>
+</div>
+</main>
+</body>
+</html>
 """
 _COLUMNS = ["severity", "patient_id", "sequence", "where", "problem", "remedy"]
 
@@ -166,7 +197,7 @@ class CheckReport:
             + "</tr>"
             for f in self.findings
         )
-        head = "".join(f"<th>{c}</th>" for c in _COLUMNS)
+        head = "".join(f'<th scope="col">{c}</th>' for c in _COLUMNS)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def __repr__(self) -> str:
