@@ -54,7 +54,7 @@ def test_stored_without_outputs(name):
 def test_reads_as_a_tutorial(name):
     notebook = _read(name)
     words = _words(notebook)
-    assert notebook.cells[0].source.startswith("# ")
+    assert re.match(rf"# {name[1]}\. \w+", notebook.cells[0].source)
     assert notebook.cells[-1].cell_type == "markdown"
     assert "simulated" in words
     assert "They never lived" in words
@@ -113,12 +113,12 @@ def _check_explained(cells):
     for here, cell in enumerate(cells):
         if cell.cell_type != "code" or not _shown(cell):
             continue
-        following = cells[here + 1]
+        following, kinds = cells[here + 1], [other.cell_type for other in cells[here + 1 : here + 3]]
         if "image/png" in _shown(cell):
             figures += 1
             assert following.cell_type == "markdown", cell.source
             assert following.source.startswith(EXPLAINED), cell.source
         else:
             assert "<Figure" not in str(cell.outputs), "a figure is shown as text"
-            assert "markdown" in (following.cell_type, cells[here + 2].cell_type), cell.source
+            assert "markdown" in kinds, cell.source
     assert figures >= 2
