@@ -36,6 +36,7 @@ OUTCOME = {"time": "PFS_months", "unit": "months", "event": "PFS_event", "coding
 PROMISED = [
     "report.html",
     "report.json",
+    "quality.html",
     "nomogram.html",
     "methods.md",
     "failures.csv",

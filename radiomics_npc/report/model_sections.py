@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from radiomics_npc.nomogram.labels import column_label, model_label
 from radiomics_npc.report.performance_tables import hazards_table
 from radiomics_npc.report.pieces import bullets, folded, paragraph, picture, svg_picture
 from radiomics_npc.report.tables import html_table, level_label, number, ratio_table, weight_table
-from radiomics_npc.report.writing import part_of
+from radiomics_npc.report.writing import listed, part_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,10 @@ def sample_size(content: Content, drawn: Drawn) -> str:
     made += html_table(shown) + paragraph(words, soft=True)
     for model, lines in (part.get("warnings") or {}).items():
         if lines:
-            made += f"<h3>{html.escape(model_label(model))}</h3>" + bullets(lines)
+            made += f"<h3>{html.escape(model_label(model))}</h3>"
+            made += bullets(
+                re.sub(r"\d{5,}", lambda found: f"{int(found[0]):,}", str(line)) for line in lines
+            )
     return made
 
 
@@ -65,13 +69,36 @@ def _worded(note: str) -> str:
     return f"{column_label(column)}{colon}{rest}" if colon and "_" in column and " " not in column else note
 
 
+def _together(notes: Iterable[str]) -> list[str]:
+    """Notes in which levels that were merged into one stand in one sentence.
+
+    Examples
+    --------
+    >>> few = "too few patients or events"
+    >>> _together([f"T: T0 read as T0+T1, {few}", f"T: T1 read as T0+T1, {few}", "age: 3 missing"])
+    ['T category: T0 and T1 read as T0–T1, too few patients or events', 'age: 3 missing']
+    """
+    merged: dict[tuple[str, str], list[str]] = {}  # by what stands before the levels, and after them
+    for note in notes:
+        found = re.fullmatch(r"(\w+): (.+) read as (.+), too few patients or events", note)
+        if found:
+            after = f" read as {level_label(found[3])}, too few patients or events"
+            merged.setdefault((f"{column_label(found[1])}: ", after), []).append(found[2])
+        else:
+            merged[note, ""] = []
+    return [
+        f"{before}{listed(levels) if levels else ''}{after}" for (before, after), levels in merged.items()
+    ]
+
+
 def hazard_ratios(content: Content, drawn: Drawn) -> str:
     """Hazard ratios of the Cox models."""
     made = ""
     for model, table in content["hazard_ratios"].items():
         label = model_label(model)
         made += f"<h3>{html.escape(label)}</h3>"
-        made += bullets(_worded(str(note)) for note in (content.get("notes") or {}).get(model, ()))
+        notes = _together(str(note) for note in (content.get("notes") or {}).get(model, ()))
+        made += bullets(_worded(note) for note in notes)
         words = f"Hazard ratios of the model {label}, fitted to all analyzed patients."
         made += picture(f"hazard_ratios_{model}", drawn.get(f"hazard_ratios_{model}"), words)
         made += folded("Hazard ratios as a table", html_table(ratio_table(table)))

@@ -99,8 +99,11 @@ def calibration(content: Content, drawn: Drawn) -> str:
                 "the smoothed observed probability."
             )
             made += html_table(distances) + paragraph(words, soft=True)
-    models = list(dict.fromkeys(groups["model"])) if groups is not None else []
     shown_model = (content.get("models") or {}).get("shown")
+    models = list(dict.fromkeys(groups["model"])) if groups is not None else []
+    models.sort(
+        key=lambda model: model != shown_model
+    )  # the one that is shown first, the others as they come
     for model in models:
         words = (
             f"{model_label(model)}: predicted probability, for patients outside the training fold, against "

@@ -189,7 +189,8 @@ def subgroup_table(table: pd.DataFrame) -> pd.DataFrame:
         "Harrell's C (95% CI)": [interval(row, 2) for _, row in table.iterrows()],
         "Predicted": [_percent(v) for v in table["predicted"]],
         "Observed (95% CI)": [
-            _percents(row) if np.isfinite(row["incidence"]) else "–" for _, row in observed.iterrows()
+            _percents(row) if np.isfinite(row["lower"]) else _percent(row["incidence"])
+            for _, row in observed.iterrows()
         ],
     })  # fmt: skip
 

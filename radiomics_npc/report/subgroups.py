@@ -105,7 +105,9 @@ def _scores(y: Outcome, predicted: NDArray[np.float64], horizon_months: float) -
         row["estimate"] = found.estimate
         row["lower"], row["upper"] = found.interval()
     at = kaplan_meier(y).at([horizon_months]).iloc[0]
+    # Without an event the limits have no width, as if the survival were known.
+    limits = (float(at["lower"]), float(at["upper"])) if events else (np.nan, np.nan)
     return row | {
         "predicted": float(predicted.mean()), "observed": float(at["survival"]),
-        "observed_lower": float(at["lower"]), "observed_upper": float(at["upper"]),
+        "observed_lower": limits[0], "observed_upper": limits[1],
     }  # fmt: skip

@@ -168,7 +168,7 @@ def test_numbers_of_the_models_are_shown(page):
         "One fold failed.",
     ):
         assert words in page
-    assert "T: T0 read as T0+T1" in page
+    assert "T category: T0 read as T0–T1, too few" in page
     assert "−0.00123" in page
 
 

@@ -57,6 +57,11 @@ def test_few_events_have_no_c_and_nobody_no_row(parts):
     table = subgroup_scores(y, predicted, rare, horizon_months=60).set_index("level")
     assert table.loc["f", "events"] < LEAST_EVENTS
     assert np.isnan(table.loc["f", "estimate"])
+    censored = Outcome(y.time_months, np.zeros(len(y)), y.patient_id)
+    alone = subgroup_scores(censored, predicted, rare, horizon_months=30).iloc[0]
+    assert alone["observed"] == 1.0
+    assert np.isnan(alone["observed_lower"])
+    assert subgroup_table(alone.to_frame().T)["Observed (95% CI)"].tolist() == ["100.0%"]
     nobody = predicted.mask(clinical["sex"] == "f")
     left = subgroup_scores(y, nobody, clinical[["sex"]], horizon_months=60)
     assert left["level"].tolist() == ["", "m"]
@@ -73,7 +78,8 @@ def test_order_of_the_patients_does_not_matter(parts):
 def test_the_printed_table_has_dashes_for_what_is_unknown(parts):
     y, predicted, clinical = parts
     table = subgroup_scores(y, predicted, clinical[["sex"]], horizon_months=60)
-    table.loc[2, ["estimate", "lower", "upper", "observed"]] = np.nan
+    unknown = [name for name in table.columns if name not in ("variable", "level", "patients", "events")]
+    table.loc[2, unknown] = np.nan
     shown = subgroup_table(table)
     assert shown["Variable"].tolist() == ["All patients", "Sex", ""]
     assert shown.iloc[2]["Harrell's C (95% CI)"] == shown.iloc[2]["Observed (95% CI)"] == "–"
