@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -97,6 +97,8 @@ def type_words(annotation: Any) -> str:
         return ", ".join(f"`{part}`" for part in parts)
     if origin is dict:
         return f"for each {type_words(parts[0])}: {type_words(parts[1])}"
+    if origin is Annotated:
+        return type_words(parts[0])
     if origin is list:
         return f"list of {type_words(parts[0])}"
     if parts and (origin is Union or "UnionType" in str(origin)):
