@@ -6,17 +6,18 @@ report is made; a fit of the same table and settings is found there and not repe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.errors import ConfigError, RadiomicsNPCError
+from radiomics_npc.errors import ConfigError
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.fitted_surrogates import make_surrogates, with_surrogates
+from radiomics_npc.further_validation import validate_further
 from radiomics_npc.nomogram.style import mark_simulated, save_figure
 from radiomics_npc.parallel import single_threaded
 from radiomics_npc.provenance import software_versions
@@ -36,10 +37,7 @@ from radiomics_npc.survival.validation.appraisal import appraise
 from radiomics_npc.survival.validation.centers import center_scores
 from radiomics_npc.survival.validation.contour_uncertainty import contour_uncertainty
 from radiomics_npc.survival.validation.cross_validation import CrossValidation, cross_validate
-from radiomics_npc.survival.validation.learning_curve import learning_curve
-from radiomics_npc.survival.validation.optimism import bootstrap_validate
 from radiomics_npc.survival.validation.oracle import oracle_scores
-from radiomics_npc.survival.validation.permutation import permutation_test
 from radiomics_npc.survival.validation.surrogate_fidelity import surrogate_fidelity
 
 __all__ = ["Fitting"]
@@ -97,7 +95,9 @@ class Fitting:
             models = {name: model.fit(self.data.X, self.data.y) for name, model in self._models().items()}
             for name, model in models.items():
                 self._save(name, model)
-            result = self._validate()
+            result = self.cross_validate(
+                self.wanted.fit, self.data.X.index, surrogates=with_surrogates(self.settings)
+            )
             self._write(result)
             self._imitate(models, result)
             self._explain(models)
@@ -235,11 +235,6 @@ class Fitting:
         """The model of the nomogram, or the last one named."""
         return self.wanted.fit[-1] if self.settings.nomogram is None else self.settings.nomogram.model
 
-    def _validate(self) -> CrossValidation:
-        return self.cross_validate(
-            self.wanted.fit, self.data.X.index, surrogates=with_surrogates(self.settings)
-        )
-
     def cross_validate(
         self, names: Iterable[str], patients: pd.Index, *, surrogates: Iterable[str] = ()
     ) -> CrossValidation:
@@ -256,40 +251,13 @@ class Fitting:
 
     def _validate_further(self) -> None:
         """What is asked for beyond the cross-validation, of the model that is shown."""
-        options, (X, y, _) = self.settings.validation, self.data
         name = self._shown
-        common: dict[str, Any] = {"random_state": self.settings.seed, "jobs": self.settings.jobs}
-        if options.bootstrap:
-            with self._or_noted("bootstrap validation"):
-                found = bootstrap_validate(
-                    self._models()[name], X, y, resamples=options.bootstrap, confidence=options.confidence,
-                    horizon_months=self.horizon_months, **common,
-                )  # fmt: skip
-                self._put("optimism", found.to_frame().assign(model=name))
-                self._put("optimism_632", found.plus.assign(model=name))
-        if options.permutations:
-            with self._or_noted("permutation test"):
-                test = permutation_test(
-                    self._models()[name], X, y, permutations=options.permutations, folds=options.folds,
-                    **common,
-                )  # fmt: skip
-                self._put("permutation_test", test.to_frame().assign(model=name))
-        if options.learning_curve:
-            with self._or_noted("learning curve"):
-                curve = learning_curve(
-                    self._models()[name], X, y, folds=options.folds, confidence=options.confidence, **common
-                )
-                self._put("learning_curve", curve.to_frame().assign(model=name))
-
-    @contextmanager
-    def _or_noted(self, what: str) -> Iterator[None]:
-        """What the data do not allow is said in the report: the models are validated without it."""
-        try:
-            yield
-        except RadiomicsNPCError as error:
-            note = f"The {what} could not be made: {error}"
-            self.run.log(note)
-            self.run.record(appraisal_notes=[*self.run.read_record()["appraisal_notes"], note])
+        found = validate_further(
+            self._models()[name], self.data.X, self.data.y, self.settings, self.run,
+            horizon_months=self.horizon_months,
+        )  # fmt: skip
+        for written, table in found:
+            self._put(written, table.assign(model=name))
 
     # -- tables ------------------------------------------------------------------------------
 

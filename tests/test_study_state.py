@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import radiomics_npc.fitting as fitting_module
+from radiomics_npc import further_validation
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.features.table import FeatureTable
@@ -108,10 +109,10 @@ def test_what_cannot_be_validated_further_is_a_note_and_our_own_fault_still_stop
     asked |= {"bootstrap": 2, "permutations": 1, "learning_curve": True}
     one = {"fit": ["clinical_cox"], "clinical": ["T", "ward"]}
     path = write_study(tmp_path, models=one, validation=asked)
-    monkeypatch.setattr(fitting_module, what, faulty)
+    monkeypatch.setattr(further_validation, what, faulty)
     with pytest.raises(IndexError):
         Study(path).fit()
-    monkeypatch.setattr(fitting_module, what, impossible)
+    monkeypatch.setattr(further_validation, what, impossible)
     study = Study(path)
     study.fit()
     page = study.report().read_text(encoding="utf-8")
