@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -19,14 +17,15 @@ from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
 from radiomics_npc.errors import MaskError
 from radiomics_npc.imaging.reading import read_image
-from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Volume
 from radiomics_npc.optional import require_torch
 from radiomics_npc.progress import track
 from radiomics_npc.segmentation.mask_files import (
     SCORES,
+    folder_name,
     is_done,
     is_edited,
+    mask_key,
     mask_path,
     read_record,
     variation_paths,
@@ -34,7 +33,6 @@ from radiomics_npc.segmentation.mask_files import (
 )
 from radiomics_npc.segmentation.quality import FLAGS
 from radiomics_npc.settings import SEQUENCES, SegmentationSettings, Sequence
-from radiomics_npc.storage import content_key, file_digest
 
 if TYPE_CHECKING:
     from radiomics_npc.segmentation.prediction import Segmenter
@@ -45,8 +43,6 @@ TABLE_COLUMNS: Final = [
     "patient_id", "sequence", "volume_cm3", "confidence", "member_agreement", "sequence_agreement", "flags",
     "device", "seconds",
 ]  # fmt: skip
-#: Raised whenever the same model and images would give other files than before.
-_SCHEMA: Final = 3
 _EMPTY: Final = MaskError(FLAGS["empty"].sentence, FLAGS["empty"].remedy)
 
 
@@ -201,7 +197,7 @@ def _each(
             yield _Done(case)
             continue
         assert segmenter is not None
-        folder = out / _folder_name(case.patient_id)
+        folder = out / folder_name(case.patient_id)
         try:
             yield _predict_case(case, needed, folder, settings, segmenter)
         except Exception as error:  # noqa: BLE001 - a fault of one patient must not stop the others
@@ -209,16 +205,10 @@ def _each(
             yield _Done(without, failures=_failures(case, needed, error))
 
 
-def _folder_name(patient_id: str) -> str:
-    """A name that any file system takes and that no other patient has."""
-    name = quote(patient_id, safe=" ")
-    return name if name.strip(".") else name.replace(".", "%2E")
-
-
 def _predict_case(
     case: Case, needed: list[Sequence], folder: Path, settings: SegmentationSettings, segmenter: Segmenter
 ) -> _Done:
-    key = _key(case, settings, segmenter)
+    key = mask_key(case, settings, segmenter)
     edited = [name for name in needed if is_edited(mask_path(folder, name))]
     records = {name: read_record(mask_path(folder, name)) or {} for name in needed}
     done = [name for name in needed if name in edited or is_done(folder, name, key, settings)]
@@ -275,16 +265,6 @@ def _read(case: Case) -> tuple[dict[Sequence, Volume], list[dict[str, str]]]:
         except Exception as error:  # noqa: BLE001 - a fault of one image must not cost the others
             failures += _failures(case, [name], error)
     return images, failures
-
-
-def _key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -> str:
-    """All that a patient's masks depend on: content of the images, model, options."""
-    digests: dict[str, list[str]] = {}
-    for name, files in case.images.items():
-        with suppress(OSError):  # it fails when it is read
-            digests[name] = [file_digest(file) for file in stored_files(files.image)]
-    options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
-    return content_key(_SCHEMA, digests, segmenter.identity, options)
 
 
 def _failures(case: Case, names: Items[str], error: Exception) -> list[dict[str, str]]:

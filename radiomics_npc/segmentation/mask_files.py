@@ -8,25 +8,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import SimpleITK as sitk
 
 from radiomics_npc._version import __version__
+from radiomics_npc.cohort.cases import Case
+from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Volume
 from radiomics_npc.settings import SegmentationSettings, Sequence
-from radiomics_npc.storage import file_digest, write_atomic, write_json
+from radiomics_npc.storage import content_key, file_digest, write_atomic, write_json
 
 if TYPE_CHECKING:
     from radiomics_npc.segmentation.prediction import Prediction, Segmenter
 
 __all__ = [
     "SCORES",
+    "folder_name",
     "is_done",
     "is_edited",
+    "mask_key",
     "mask_path",
     "read_record",
     "variation_paths",
@@ -34,6 +39,8 @@ __all__ = [
 ]
 
 SCORES: Final = ("confidence", "member_agreement", "sequence_agreement")
+#: Raised whenever the same model and images would give other files than before.
+_SCHEMA: Final = 3
 _NAMES: Final = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
 _SUFFIX: Final = ".nii.gz"
 #: What is written on request: the mean probability, and its standard deviation over members and flips.
@@ -44,6 +51,18 @@ _NOTES: Final = {
     True: "Predicted by networks trained on simulated heads only. Review the contour.",
     False: "Predicted by a model. Review the contour.",
 }
+
+
+def folder_name(patient_id: str) -> str:
+    """A name that any file system takes and that no other patient has.
+
+    Examples
+    --------
+    >>> folder_name("001"), folder_name("a/b"), folder_name("..")
+    ('001', 'a%2Fb', '%2E%2E')
+    """
+    name = quote(patient_id, safe=" ")
+    return name if name.strip(".") else name.replace(".", "%2E")
 
 
 def mask_path(folder: Path, sequence: str, kind: str = "ROI") -> Path:
@@ -86,6 +105,16 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError):
         return None
     return content if isinstance(content, dict) and {"key", "sha256"} <= set(content) else None
+
+
+def mask_key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -> str:
+    """All that a patient's masks depend on: content of the images, model, options."""
+    digests: dict[str, list[str]] = {}
+    for name, files in case.images.items():
+        with suppress(OSError):  # it fails when it is read
+            digests[name] = [file_digest(file) for file in stored_files(files.image)]
+    options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
+    return content_key(_SCHEMA, digests, segmenter.identity, options)
 
 
 def is_edited(path: Path) -> bool:
