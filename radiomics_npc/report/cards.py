@@ -11,7 +11,7 @@ from radiomics_npc.nomogram.labels import column_label, level_label, model_label
 from radiomics_npc.report.checklist_answers import centers
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.tables import interval
-from radiomics_npc.report.writing import listed, part_of, plural
+from radiomics_npc.report.writing import interval_words, listed, part_of, plural
 from radiomics_npc.survival.models.tree_model import TreeModel
 
 __all__ = ["model_card"]
@@ -159,10 +159,11 @@ def _range(seen: Any) -> str:
 
 def _performance(name: str, content: Content) -> list[str]:
     scores: pd.DataFrame | None = part_of(content, "models").get("scores")
-    lines = []
+    wide, lines = interval_words(content), []
+    other = "" if wide == "95%" else f", a {wide} interval"
     if scores is not None:
         for _, row in scores[scores["model"] == name].iterrows():
-            lines.append(f"- {_METRICS[str(row['metric'])]}: {interval(row)}")
+            lines.append(f"- {_METRICS[str(row['metric'])]}: {interval(row)}{other}")
     months = part_of(content, "models", "design").get("horizon_months")
     for table in (content.get("accuracy"), part_of(content, "calibration").get("table")):
         if table is None or months is None:
@@ -176,7 +177,8 @@ def _performance(name: str, content: Content) -> list[str]:
     if not lines:
         return ["- Not known: the model was not validated."]
     text = (
-        "Estimates with 95% confidence intervals, from patients whom the fitted models had not seen; the one "
+        f"Estimates with 95% confidence intervals{', where no other is named,' if other else ','} from "
+        "patients whom the fitted models had not seen; the one "
         "in this folder is made from all patients in the same way."
     )
     return [*lines, "", text]

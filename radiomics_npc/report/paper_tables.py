@@ -35,7 +35,7 @@ from radiomics_npc.report.tables import (
     score_table,
     weight_table,
 )
-from radiomics_npc.report.writing import in_text, part_of
+from radiomics_npc.report.writing import in_text, interval_words, part_of
 
 __all__ = ["PaperTable", "paper_tables"]
 
@@ -132,7 +132,8 @@ def _performance(content: Content) -> Iterator[PaperTable]:
                      f"observed over expected events. ICI: integrated calibration index. {_CI}",
                      ("scores", "accuracy", "calibration"))  # fmt: skip
     if models.get("differences") is not None and len(models["differences"]):
-        yield PaperTable("Differences in concordance between models", difference_table(models["differences"]),
+        table = difference_table(models["differences"], interval_words(content))
+        yield PaperTable("Differences in concordance between models", table,
                          f"Paired; p not corrected for multiple comparisons. {_HELD} {_CI}",
                          ("differences",))  # fmt: skip
     if (accuracy := content.get("accuracy")) is not None:
@@ -155,7 +156,7 @@ def _performance(content: Content) -> Iterator[PaperTable]:
 def _side_by_side(content: Content, months: float) -> pd.DataFrame:
     """Discrimination, accuracy and calibration of every model at the horizon, one row a model."""
     models = content["models"]
-    table = score_table(models["scores"], models.get("oracle"), horizon_months=months)
+    table = score_table(models["scores"], models.get("oracle"), months, interval_words(content))
     table = table.drop(columns="SD between repeats", errors="ignore")
     table.columns = [name.replace(f" at {months:g} months", "") for name in table.columns]
     accuracy, calibration = content.get("accuracy"), part_of(content, "calibration").get("table")
@@ -238,11 +239,11 @@ def _validation(content: Content) -> Iterator[PaperTable]:
     if part := content.get("optimism"):
         table = part["table"]
         whose = f" of the {in_text(str(table['model'].iloc[0]))} model" if "model" in table else ""
-        yield PaperTable(f"Optimism{whose} by the bootstrap", optimism_table(table),
+        yield PaperTable(f"Optimism{whose} by the bootstrap", optimism_table(table, interval_words(content)),
                          f"{table['resamples'].max():g} bootstrap samples. Training, test: means over "
                          f"samples. {_CI}", ("optimism",))  # fmt: skip
         if part.get("plus") is not None:
-            yield PaperTable(f"The .632+ estimates{whose}", plus_table(part["plus"]),
+            yield PaperTable(f"The .632+ estimates{whose}", plus_table(part["plus"], interval_words(content)),
                              f"Overfitting: 0 none, 1 complete. {_CI}", ("optimism_632",))  # fmt: skip
     if part := content.get("subgroups"):
         yield PaperTable(f"The {in_text(part['model'])} model in subgroups", subgroup_table(part["table"]),

@@ -17,6 +17,7 @@ from radiomics_npc.report.performance_tables import (
 )
 from radiomics_npc.report.pieces import bullets, folded, paragraph, picture
 from radiomics_npc.report.tables import difference_table, html_table, score_table
+from radiomics_npc.report.writing import interval_words
 from radiomics_npc.survival.metrics.reclassification import CAUTION
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def discrimination(content: Content, drawn: Drawn) -> str:
     """C-index of every model, differences, and what failed."""
     models, horizon = content["models"], outcome_of(content)["horizon_months"]
     oracle = models.get("oracle")
-    made = html_table(score_table(models["scores"], oracle, horizon))
+    made = html_table(score_table(models["scores"], oracle, horizon, interval_words(content)))
     words = "C-index of every model with its confidence interval; small dots are the repeats."
     if oracle:
         words += (
@@ -41,7 +42,7 @@ def discrimination(content: Content, drawn: Drawn) -> str:
     made += picture("c_index", drawn["c_index"], words)
     differences = models.get("differences")
     if differences is not None and len(differences):
-        made += "<h3>Differences</h3>" + html_table(difference_table(differences))
+        made += "<h3>Differences</h3>" + html_table(difference_table(differences, interval_words(content)))
     made += bullets(with_model_labels(str(note)) for note in models.get("notes") or ())
     if unsaid := list(content.get("appraisal_notes") or ()):
         lines = bullets(with_model_labels(str(note)) for note in unsaid)

@@ -122,23 +122,23 @@ def hazards_table(table: pd.DataFrame) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def optimism_table(table: pd.DataFrame) -> pd.DataFrame:
+def optimism_table(table: pd.DataFrame, wide: str = "95%") -> pd.DataFrame:
     """Scores corrected for optimism by the bootstrap."""
     made: dict[str, list[str]] = {"Measure": [_INDEXES.get(m, str(m)) for m in table["metric"]]}
     for name in ("apparent", "training", "test", "optimism"):
         made[name.capitalize()] = [number(float(v)) for v in table[name]]
-    made["Corrected (95% CI)"] = _corrected(table)
+    made[f"Corrected ({wide} CI)"] = _corrected(table)
     return pd.DataFrame(made)
 
 
-def plus_table(table: pd.DataFrame) -> pd.DataFrame:
+def plus_table(table: pd.DataFrame, wide: str = "95%") -> pd.DataFrame:
     """The .632+ estimates."""
     made: dict[str, list[str]] = {"Measure": [_INDEXES.get(m, str(m)) for m in table["metric"]]}
     heads = {"apparent": "Apparent", "held_out": "Held out", "no_information": "Without information",
              "overfitting": "Overfitting"}  # fmt: skip
     for name, head in heads.items():
         made[head] = [number(float(v)) for v in table[name]]
-    made[".632+ (95% CI)"] = _corrected(table)
+    made[f".632+ ({wide} CI)"] = _corrected(table)
     return pd.DataFrame(made)
 
 

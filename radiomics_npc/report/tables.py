@@ -56,10 +56,13 @@ def interval(row: Any, digits: int = 3) -> str:
 
 
 def score_table(
-    scores: pd.DataFrame, oracle: Mapping[str, float] | None = None, horizon_months: float = 60.0
-) -> pd.DataFrame:
-    """C-index of every model; the oracle's in the last row when it is known."""
-    heads = {"harrell_c": "Harrell's C (95% CI)", "uno_c": f"Uno's C at {horizon_months:g} months (95% CI)"}
+    scores: pd.DataFrame, oracle: Mapping[str, float] | None = None, horizon_months: float = 60.0,
+    wide: str = "95%",
+) -> pd.DataFrame:  # fmt: skip
+    """C-index of every model with limits so wide; the oracle's in the last row when it is known."""
+    heads = {
+        "harrell_c": f"Harrell's C ({wide} CI)", "uno_c": f"Uno's C at {horizon_months:g} months ({wide} CI)"
+    }  # fmt: skip
     rows = []
     for model, part in scores.groupby("model", sort=False):
         found = part.set_index("metric")
@@ -76,14 +79,14 @@ def score_table(
     return pd.DataFrame(rows).fillna("–")
 
 
-def difference_table(differences: pd.DataFrame) -> pd.DataFrame:
+def difference_table(differences: pd.DataFrame, wide: str = "95%") -> pd.DataFrame:
     """Difference of every model against the reference, with its interval and p."""
     names = {"harrell_c": "Harrell's C", "uno_c": "Uno's C"}
     return pd.DataFrame({
         "Model": differences["model"].map(model_label),
         "Against": differences["reference"].map(model_label),
         "Measure": differences["metric"].map(names),
-        "Difference (95% CI)": [interval(row) for _, row in differences.iterrows()],
+        f"Difference ({wide} CI)": [interval(row) for _, row in differences.iterrows()],
         "p": [p_value(p) for p in differences["p"]],
     })  # fmt: skip
 

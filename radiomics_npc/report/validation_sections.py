@@ -20,6 +20,7 @@ from radiomics_npc.report.performance_tables import (
 from radiomics_npc.report.pieces import folded, paragraph, picture
 from radiomics_npc.report.subgroups import LEAST_EVENTS
 from radiomics_npc.report.tables import html_table, number
+from radiomics_npc.report.writing import interval_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def optimism(content: Content, drawn: Drawn) -> str:
         f"{_of(table)}The model was made anew in {table['resamples'].max():g} bootstrap samples. Optimism is "
         "how much better it does on the sample than on all patients; it is taken off the apparent score."
     )
-    made = paragraph(words) + html_table(optimism_table(table))
+    made = paragraph(words) + html_table(optimism_table(table, interval_words(content)))
     slope = table.loc[table["metric"] == "slope", "corrected"]
     if slope.notna().any():
         words = (
@@ -51,7 +52,9 @@ def optimism(content: Content, drawn: Drawn) -> str:
         )
         made += paragraph(words, soft=True)
     if plus is not None and len(plus):
-        made += folded("The .632+ estimates", html_table(plus_table(plus)), opened=True)
+        made += folded(
+            "The .632+ estimates", html_table(plus_table(plus, interval_words(content))), opened=True
+        )
     return made
 
 
@@ -72,8 +75,8 @@ def learning_curve(content: Content, drawn: Drawn) -> str:
     if "learning_curve" not in drawn:
         return paragraph(f"{_of(content['learning_curve'])}Too few sizes could be fitted for a curve.")
     words = (
-        f"{_of(content['learning_curve'])}Harrell's C by the number of training patients, with a 95% band. A "
-        "curve that still rises says that more patients would help."
+        f"{_of(content['learning_curve'])}Harrell's C by the number of training patients, with a "
+        f"{interval_words(content)} band. A curve that still rises says that more patients would help."
     )
     return picture("learning_curve", drawn["learning_curve"], words)
 

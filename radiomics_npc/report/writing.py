@@ -7,7 +7,7 @@ from typing import Any
 
 from radiomics_npc.nomogram.labels import column_label, model_label
 
-__all__ = ["in_text", "listed", "part_of", "plural", "variable"]
+__all__ = ["in_text", "interval_words", "listed", "part_of", "plural", "variable"]
 
 
 def listed(words: Iterable[str]) -> str:
@@ -49,6 +49,17 @@ def variable(column: str) -> str:
 def plural(count: int, noun: str) -> str:
     """A number and its noun."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def interval_words(content: Mapping[str, Any]) -> str:
+    """How wide the intervals of the validation are: ``validation.confidence`` of the study.
+
+    Examples
+    --------
+    >>> interval_words({}), interval_words({"models": {"design": {"confidence": 0.9}}})
+    ('95%', '90%')
+    """
+    return f"{100 * part_of(content, 'models', 'design').get('confidence', 0.95):g}%"
 
 
 def part_of(content: Mapping[str, Any], *path: str) -> dict[str, Any]:

@@ -74,6 +74,14 @@ def test_a_card_tells_inputs_performance_and_limits(saved, content, name):
         assert "Harrell's C: 0.700 (0.640 to 0.750)" in card
 
 
+def test_a_card_says_how_wide_the_limits_of_c_are(saved, content):
+    content["models"]["design"]["confidence"] = 0.9
+    card = model_card(load_model(saved / "models" / "combined_cox"), content)
+    assert "Harrell's C: 0.710 (0.650 to 0.760), a 90% interval" in card
+    assert "AUC at 60 months: 0.700 (0.650 to 0.750)\n" in card
+    assert "where no other is named" in card
+
+
 def test_a_card_of_a_model_that_was_not_validated_says_so(saved):
     card = model_card(load_model(saved / "models" / "clinical_cox"), {})
     assert "Not known: the model was not validated." in card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.limitations import limitations
+from radiomics_npc.report.paper_tables import paper_tables
 from radiomics_npc.report.performance_tables import (
     accuracy_table,
     calibration_table,
@@ -175,3 +177,19 @@ def test_a_competing_endpoint_says_what_its_probabilities_mean():
         settings = {"models": {"endpoint": name}, "cohort": {"outcome": {"endpoints": endpoints}}}
         found = limitations({"settings": settings})
         assert any("compete with LRFS" in line for line in found) == said
+
+
+def test_intervals_are_called_as_wide_as_the_study_asked_for(content):
+    """Limits of C, of differences, of optimism and of the learning curve follow validation.confidence."""
+    content["models"]["design"]["confidence"] = 0.9
+    told = {key: html.unescape(body) for key, _, body in sections_of(content)}
+    for key, words in (
+        ("models", "Harrell's C"), ("models", "Uno's C at 60 months"), ("models", "Difference"),
+        ("optimism", "Corrected"), ("optimism", ".632+"),
+    ):  # fmt: skip
+        assert f"{words} (90% CI)" in told[key], words
+    assert not any("95%" in told[key] for key in ("models", "optimism", "learning_curve"))
+    assert "with a 90% band" in told["learning_curve"]
+    heads = {str(head) for part in paper_tables(content) for head in part.table.columns}
+    assert {"Harrell's C (90% CI)", "Difference (90% CI)", "Corrected (90% CI)", "AUC (95% CI)"} <= heads
+    assert "Difference (95% CI)" not in heads
