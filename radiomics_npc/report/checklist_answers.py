@@ -18,6 +18,7 @@ __all__ = [
     "Content",
     "centers",
     "has_features",
+    "has_rad_score",
     "in_methods",
     "in_report",
     "is_clinical_only",
@@ -122,6 +123,11 @@ def is_clinical_only(content: Content) -> bool:
 def radiomic_models(content: Content) -> list[str]:
     """Validated models that use features."""
     return [name for name in fitted_models(content) if not name.startswith("clinical")]
+
+
+def has_rad_score(content: Content) -> bool:
+    """Whether a validated model joins features to a Rad-score; trees take them one by one."""
+    return any(name.endswith("_cox") for name in radiomic_models(content))
 
 
 def centers(content: Content) -> list[str]:

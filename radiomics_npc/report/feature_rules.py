@@ -10,6 +10,7 @@ from radiomics_npc.report.checklist_answers import (
     Answer,
     Content,
     has_features,
+    has_rad_score,
     in_methods,
     in_report,
     is_clinical_only,
@@ -184,6 +185,8 @@ def feature_scaling(content: Content) -> Found:
     """Standardization within the training patients; trees need none."""
     if not radiomic_models(content):
         return no_images(content)
+    if not has_rad_score(content):
+        return known("Trees need no scale.", in_methods("Models"))
     text = "Features were standardized within the training patients for the Rad-score; trees need no scale."
     return known(text, in_methods("Models"))
 
@@ -192,7 +195,8 @@ def feature_selection(content: Content) -> Found:
     """The screens and the elastic net."""
     if not radiomic_models(content):
         return no_images(content)
-    text = "Near-constant, correlated and weakly associated features left out; elastic net. In training only."
+    net = "; elastic net" if has_rad_score(content) else ""
+    text = f"Near-constant, correlated and weakly associated features left out{net}. In training only."
     keys = [key for key in ("rad_score", "selection") if content.get(key) is not None]
     return known(text, in_methods("Models"), *([in_report(*keys)] if keys else []))
 

@@ -34,11 +34,22 @@ def _patients(content: Content, cite: Citations) -> list[str]:
         text += f" Reasons for exclusion: {listed(why)}."
     parts = [text, _checked(content), *_endpoint(content), *_follow_up(content, cite), _missing(content)]
     if endpoints := part_of(content, "endpoints"):
-        parts.append(
-            f"Further endpoints were {listed(endpoints)}; their cumulative incidence is that of Aalen and "
-            f"Johansen {cite('aalen')}, in which other causes compete."
-        )
+        parts.append(_further_endpoints(content, list(endpoints), cite))
     return ["## Patients and endpoint", " ".join(filter(None, parts))]
+
+
+def _further_endpoints(content: Content, names: list[str], cite: Citations) -> str:
+    """Which further endpoints there are, and in which of them other causes compete."""
+    asked = part_of(content, "settings", "cohort", "outcome", "endpoints")
+    free = [name for name in names if name in asked and not (asked[name] or {}).get("competing")]
+    with_causes = [name for name in names if name not in free]
+    text = (
+        f"Further endpoints were {listed(names)}; their cumulative incidence is that of Aalen and Johansen "
+        f"{cite('aalen')}"
+    )
+    if with_causes:
+        text += f", in which other causes compete{f' with {listed(with_causes)}' if free else ''}"
+    return f"{text}."
 
 
 def _checked(content: Content) -> str:
@@ -120,8 +131,20 @@ def _nomogram(content: Content, cite: Citations) -> list[str]:
     return ["## Nomogram", text]
 
 
+def _unused(content: Content) -> set[str]:
+    """What is installed and recorded, and had no part in the analysis."""
+    settings = part_of(content, "settings")
+    images = settings.get("features", ...) is not None or bool(content.get("contours"))
+    models = part_of(content, "models").get("scores")
+    boosted = models is None or models["model"].str.endswith("_boosted").any()
+    unused = {"platform"} if images else {"platform", "SimpleITK", "pyradiomics-bhklab", "pydicom"}
+    unused |= set() if content.get("contours") else {"torch"}
+    return unused if boosted else {*unused, "xgboost-cpu"}
+
+
 def _software(content: Content) -> list[str]:
-    versions = {name: v for name, v in part_of(content, "versions").items() if name != "platform"}
+    unused = _unused(content)
+    versions = {name: v for name, v in part_of(content, "versions").items() if name not in unused}
     if not versions:
         return []
     names = {"python": "Python"}

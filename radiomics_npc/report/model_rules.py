@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from radiomics_npc.nomogram.labels import model_label
 from radiomics_npc.report.checklist_answers import (
     Answer,
     Content,
+    has_rad_score,
     in_methods,
     in_report,
     known,
@@ -16,7 +16,7 @@ from radiomics_npc.report.checklist_answers import (
     radiomic_models,
 )
 from radiomics_npc.report.limitations import limitations
-from radiomics_npc.report.modelling_methods import fitted_models
+from radiomics_npc.report.modelling_methods import fitted_models, is_tuned
 from radiomics_npc.report.writing import in_text, listed, part_of, plural, variable
 
 __all__ = ["MODEL_RULES"]
@@ -29,10 +29,13 @@ def predictor_forms(content: Content) -> Found:
     """Factors, splines, standardized features."""
     if not fitted_models(content):
         return None
-    words = ["categories as factors in Cox models"]
+    cox = any(name.endswith("_cox") for name in fitted_models(content))
+    trees = any(not name.endswith("_cox") for name in fitted_models(content))
+    words = ["categories as factors in Cox models"] if cox else []
+    words += ["ordered categories as numbers in trees"] if trees else []
     if splines := part_of(content, "settings", "models").get("splines"):
         words.append(f"splines for {listed(map(variable, splines))}")
-    if radiomic_models(content):
+    if has_rad_score(content):
         words.append("features standardized in the Rad-score")
     text = listed(words)
     return known(f"{text[:1].upper()}{text[1:]}.", _MODELS)
@@ -52,9 +55,10 @@ def tuning(content: Content) -> Found:
     if not names:
         return None
     folds = part_of(content, "settings", "validation").get("inner_folds")
-    tuned = any(not name.startswith("clinical") or name.endswith("_boosted") for name in names)
-    if not tuned:
-        return known("Models without anything to tune, fitted by maximum likelihood.", _MODELS)
+    if not is_tuned(names):
+        kinds = {"_cox": "Cox models by maximum likelihood", "_forest": "forests with settings of their own"}
+        how = listed(words for kind, words in kinds.items() if any(name.endswith(kind) for name in names))
+        return known(f"Nothing was tuned: {how}.", _MODELS)
     return known(f"Tuned in {folds or 'inner'} folds within the training patients.", _MODELS, _VALIDATION)
 
 
@@ -162,12 +166,12 @@ def confounders(content: Content) -> Found:
 
 
 def model_choice(content: Content) -> Found:
-    """Named beforehand, all reported."""
+    """Named in the settings, all reported; whether before any result was seen is the authors'."""
     shown = part_of(content, "models").get("shown")
     if not shown:
         return None
-    text = f"{model_label(str(shown))} was named in the settings before the run; all models are reported."
-    return known(text, in_report("models", "settings"))
+    text = f"The settings name {in_text(str(shown))}; all models of the run are reported."
+    return partly(text, in_report("models", "settings"))
 
 
 def explanation(content: Content) -> Found:

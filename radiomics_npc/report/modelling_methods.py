@@ -9,7 +9,7 @@ from radiomics_npc.report.references import Citations
 from radiomics_npc.report.writing import in_text, listed, part_of, variable
 from radiomics_npc.survival.selection.signature import RadScore
 
-__all__ = ["fitted_models", "model_text"]
+__all__ = ["fitted_models", "is_tuned", "model_text"]
 
 Content = Mapping[str, Any]
 
@@ -24,6 +24,17 @@ def fitted_models(content: Content) -> list[str]:
     """
     models = part_of(content, "models")
     return list(dict.fromkeys(models["scores"]["model"])) if models else []
+
+
+def is_tuned(names: list[str]) -> bool:
+    """Whether any model has something that inner folds choose; forests and clinical Cox models have not.
+
+    Examples
+    --------
+    >>> is_tuned(["clinical_cox", "combined_forest"]), is_tuned(["radiomics_cox"])
+    (False, True)
+    """
+    return any(name.endswith("_boosted") or name in ("radiomics_cox", "combined_cox") for name in names)
 
 
 def model_text(content: Content, cite: Citations) -> list[str]:
@@ -159,9 +170,10 @@ def _boosted(content: Content, boosting: Content, names: list[str], cite: Citati
         chosen = ["depth, leaf weight, ridge penalty", *chosen]
     given = ""
     if any(name in ("radiomics_boosted", "combined_boosted") for name in names):
-        given = (
-            " Features entered them after the same screens as in the Rad-score, learnt in every inner fold."
-        )
+        screens = "the same screens as in the Rad-score"
+        if not any(name in ("radiomics_cox", "combined_cox") for name in names):
+            screens = "screens by a univariate score test and by correlation with a stronger feature"
+        given = f" Features entered them after {screens}, learnt in every inner fold."
     parts = [
         f"Boosted trees {aim} (XGBoost {cite('xgboost')}), with {listed(chosen)} chosen by cross-validation "
         f"within the training patients.{given} Their risks became probabilities by a Cox slope and a "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radiomics_npc.report.modelling_methods import fitted_models
+from radiomics_npc.report.modelling_methods import fitted_models, is_tuned
 from radiomics_npc.report.references import Citations
 from radiomics_npc.report.writing import in_text, listed, part_of, plural
 
@@ -47,7 +47,6 @@ def learnt_in_training(content: Content) -> list[str]:
     settings, names = part_of(content, "settings", "models"), fitted_models(content)
     radiomic = any(not name.startswith("clinical") for name in names)
     clinical = any(not name.startswith("radiomics") for name in names)
-    boosted = any(name.endswith("_boosted") for name in names)
     cox = any(name in ("clinical_cox", "combined_cox") for name in names)
     steps = {
         "imputation": clinical and settings.get("imputation") in ("simple", "iterative"),
@@ -56,7 +55,7 @@ def learnt_in_training(content: Content) -> list[str]:
         "stability and selection of features"
         if content.get("stability")
         else "selection of features": radiomic,
-        "tuning": radiomic or boosted,
+        "tuning": is_tuned(names),
         "cut points of risk groups": True,
     }
     return [step for step, ran in steps.items() if ran]
@@ -119,7 +118,7 @@ def _accuracy(content: Content, horizon: str, cite: Citations) -> list[str]:
     if groups := part_of(content, "kaplan_meier"):
         parts.append(_risk_groups(content, groups, cite))
     if calibration := part_of(content, "calibration"):
-        parts.append(_calibration(calibration, cite))
+        parts.append(_calibration(content, calibration, cite))
     if content.get("decision_curves") is not None:
         parts.append(f"Decision curves show the net benefit at {horizon} {cite('vickers')}.")
     if content.get("reclassification") is not None:
@@ -129,11 +128,13 @@ def _accuracy(content: Content, horizon: str, cite: Citations) -> list[str]:
     return parts
 
 
-def _calibration(calibration: Content, cite: Citations) -> str:
+def _calibration(content: Content, calibration: Content, cite: Citations) -> str:
     text = (
         "Calibration compares the mean predicted probability with the Kaplan-Meier estimate in groups of "
-        "patients, from predictions made for patients outside the training fold (the mean over repeats)"
+        "patients, from predictions made for patients outside the training fold"
     )
+    if part_of(content, "models", "design").get("repeats", 1) > 1:
+        text += " (the mean over repeats)"
     table = calibration.get("table")
     metrics = set() if table is None else set(table["metric"])
     if metrics & {"observed_expected", "calibration_slope"}:

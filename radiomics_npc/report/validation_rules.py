@@ -45,10 +45,14 @@ def data_use(content: Content) -> Found:
 
 def partition(content: Content) -> Found:
     """Patients are held out before anything is learnt."""
-    if not part_of(content, "models", "design"):
+    design = part_of(content, "models", "design")
+    if not design:
         return None
     steps = listed(learnt_in_training(content))
-    return known(f"Held out by patient, from a fixed seed; learnt in training alone: {steps}.", _VALIDATION)
+    how = {"leave_center_out": "by center", "temporal_split": "by date"}.get(
+        str(design.get("kind")), "by patient, from a fixed seed"
+    )
+    return known(f"Held out {how}; learnt in training alone: {steps}.", _VALIDATION)
 
 
 def clusters(content: Content) -> Found:
@@ -94,8 +98,10 @@ def numbers(content: Content) -> Found:
     flow, design = part_of(content, "flow"), part_of(content, "models", "design")
     if not design or flow.get("events") is None:
         return None
-    text = f"All models: {flow['analyzed']} patients, {flow['events']} events; {design['folds']} folds."
-    return known(text, in_report("flow"), _VALIDATION)
+    text = f"All models: {flow['analyzed']} patients, {flow['events']} events"
+    if design.get("kind") == "temporal_split":
+        return partly(f"{text}, those in training among them.", in_report("flow"), _VALIDATION)
+    return known(f"{text}; {plural(design['folds'], 'fold')}.", in_report("flow"), _VALIDATION)
 
 
 def performance(content: Content) -> Found:

@@ -115,6 +115,40 @@ def test_items_only_authors_know_stay_open(full):
         assert set(by_key[key][numbers]) == {"to be filled by you"}, key
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("leave_center_out", "Held out by center;"), ("temporal_split", "Held out by date;"),
+     ("cross_validation", "from a fixed seed;")],
+)  # fmt: skip
+def test_patients_held_out_by_place_or_date_need_no_seed(full, kind, words):
+    full["models"]["design"] |= {"kind": kind, "folds": 1, "repeats": 1}
+    answer = fill_checklist("metrics", full).table.set_index("item").loc["18", "answer"]
+    assert words in answer
+    assert ("seed" in answer) == (kind == "cross_validation")
+    row = fill_checklist("tripod_ai", full).table.set_index("item").loc["21"]
+    # Whom a split by date tests on are fewer than those analyzed.
+    assert (row["status"] == "filled") == (kind != "temporal_split")
+
+
+def test_how_the_final_model_was_chosen_is_not_for_the_run_to_say(full):
+    """Settings may be written after results were seen."""
+    row = fill_checklist("clear", full).table.set_index("item").loc["37"]
+    assert row["status"] == "to be filled by you"
+    assert "before the run" not in row["answer"]
+
+
+def test_forests_alone_have_no_cox_model_no_net_and_nothing_tuned(full):
+    models = full["models"]
+    models["scores"] = models["scores"].assign(model="combined_forest")
+    clear = fill_checklist("clear", full).table.set_index("item")
+    tripod = fill_checklist("tripod_ai", full).table.set_index("item")
+    told = [*clear.loc[["32", "33", "35"], "answer"], tripod.loc["12b", "answer"]]
+    for words in ("Cox", "Rad-score", "elastic net", "Tuned", "likelihood"):
+        assert not any(words in answer for answer in told), words
+    assert clear.loc["35", "answer"].startswith("Nothing was tuned")
+    assert "tuning" not in methods_text(full)
+
+
 def test_simulated_patients_need_no_committee(full):
     table = fill_checklist("tripod_ai", full).table.set_index("item")
     assert table.loc["17", "status"] == "not applicable"

@@ -65,6 +65,7 @@ def test_settings_become_sentences(content):
     ):  # fmt: skip
         assert words in text, words
     assert "between repeats" not in text
+    assert "mean over repeats" not in text
     test_every_citation_has_a_reference_and_the_other_way_round(content)
     content["models"]["design"] |= {"kind": "temporal_split", "folds": 1, "fold_names": ["from 2019"]}
     content["settings"]["models"]["imputation"] = "complete_case"
@@ -98,6 +99,36 @@ def test_dates_become_an_endpoint(content):
     assert "counted from RT Start to the first of Date Local and Date of Death" in text
     assert "and censored at Last FU" in text
     assert "follow-up of 0 months were left out" in text
+
+
+def test_causes_compete_where_the_study_names_them(content):
+    incidence = next(iter(content["endpoints"].values()))
+    content["endpoints"] = {"OS": incidence, "LRFS": incidence, "DMFS": incidence}
+    content["settings"]["cohort"]["outcome"]["endpoints"] = {
+        "OS": {"events": ["Death"], "competing": []}, "LRFS": {"competing": ["Death"]},
+        "DMFS": {"competing": ["Death"]},
+    }  # fmt: skip
+    assert ", in which other causes compete with LRFS and DMFS." in methods_text(content)
+    content["endpoints"] = {"OS": incidence}
+    assert "compete" not in methods_text(content)
+
+
+def test_software_is_what_had_a_part(content):
+    """Libraries that read images are installed with all others; a clinical study does not use them."""
+    assert "pyradiomics-bhklab" in methods_text(content)
+    content["features"], content["settings"] = None, content["settings"] | {"features": None}
+    content["models"]["scores"] = content["models"]["scores"].query("model == 'clinical_cox'")
+    text = methods_text(content).split("## Software")[1].split("##")[0]
+    for name in ("SimpleITK", "pyradiomics", "pydicom", "torch", "xgboost"):
+        assert name not in text, name
+    assert "lifelines" in text
+
+
+def test_trees_alone_say_which_screens(content):
+    content["models"]["scores"] = content["models"]["scores"].assign(model="radiomics_boosted")
+    text = methods_text(content)
+    assert "Rad-score" not in text
+    assert "univariate score test" in text
 
 
 def test_limitations_are_those_of_this_study(content):
