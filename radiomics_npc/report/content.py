@@ -60,7 +60,7 @@ def read_run(folder: Path | str) -> Content:
         "title": settings["name"],
         "study": settings["name"],
         "simulated": record["simulated"],
-        "settings": settings,
+        "settings": without_folders(settings),
         "versions": record["versions"],
         "findings": read_optional(folder / "check.csv"),
         "table_one": read_optional(tables / "table_one.csv"),
@@ -82,6 +82,26 @@ def read_run(folder: Path | str) -> Content:
         if content.get("nomogram") and example.exists():
             content["nomogram"]["example"] = {"figure": example.read_text(encoding="utf-8")}
     return content
+
+
+def without_folders(settings: Any) -> Any:
+    """Settings with names for paths that leave the run folder: the way to a file tells whose disk it is.
+
+    Parameters
+    ----------
+    settings : dict, or any part of one
+        Of a study.yaml in a run folder: its paths are relative to it.
+
+    Examples
+    --------
+    >>> without_folders({"file": "../../home/somebody/clinical.csv", "fit": ["a/b", "../data"]})
+    {'file': 'clinical.csv', 'fit': ['a/b', 'data']}
+    """
+    if isinstance(settings, Mapping):
+        return {key: without_folders(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [without_folders(value) for value in settings]
+    return Path(settings).name if isinstance(settings, str) and settings.startswith("../") else settings
 
 
 def _quality(folder: Path, record: Content) -> Content | None:

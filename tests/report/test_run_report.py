@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.errors import ConfigError
@@ -158,3 +159,16 @@ def test_stability_of_earlier_settings_is_not_shown(run):
     table = pd.DataFrame({"feature": ["t1__a__glcm__c"], "icc": [0.9], "n": 5, "category": ["good"]})
     table.to_csv(run / "tables" / "stability.csv", index=False)
     assert read_run(run).get("stability") is None
+
+
+def test_a_report_does_not_tell_the_folders_of_the_data(run):
+    """The way to data far from the run folder, up to the root and down, is an absolute path in disguise."""
+    path = run / "study.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings["cohort"]["clinical"]["file"] = "../../../home/somebody/clinical.csv"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    write_run_report(run)
+    written = [p for p in run.rglob("*") if p.suffix in (".html", ".json", ".md", ".csv", ".svg")]
+    assert [p.name for p in written if "somebody" in p.read_text(encoding="utf-8")] == []
+    told = json.loads((run / "report.json").read_text(encoding="utf-8"))["settings"]
+    assert told["cohort"]["clinical"]["file"] == "clinical.csv"
