@@ -129,7 +129,8 @@ class Design:
             )
         neighbours = bool(values.cat.ordered) or name in STAGE_FACTORS
         reads, counts = merge_levels(values, y.event, minimum=min_category, neighbours=neighbours)
-        changed = {level: read for level, read in reads.items() if level != read}
+        # Levels that nobody held are refused in new patients, whatever they would be read as.
+        changed = {level: read for level, read in reads.items() if level != read and counts[level]}
         if changed:
             self.merged[name] = changed
         levels = tuple(dict.fromkeys(reads[level] for level in reads))

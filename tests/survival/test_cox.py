@@ -16,6 +16,7 @@ from radiomics_npc.survival.estimation.partial_likelihood import maximize_partia
 from radiomics_npc.survival.metrics.concordance import harrell_c
 from radiomics_npc.survival.metrics.weak_calibration import weak_calibration
 from radiomics_npc.survival.models.cox import CoxModel
+from radiomics_npc.survival.models.training_range import outside_training
 
 
 @pytest.fixture(scope="module")
@@ -627,3 +628,14 @@ def test_a_ridge_shares_the_effect_of_columns_that_follow_from_one_another(gbsg)
         found.predict_risk(twice) - found.predict_risk(twice).mean(),
         alone.predict_risk(X) - alone.predict_risk(X).mean(), rtol=0, atol=1e-11,
     )  # fmt: skip
+
+
+def test_a_level_that_nobody_held_is_not_said_to_be_read_as_another():
+    """It is refused in new patients: a note that it is read as its neighbor would promise a number."""
+    random = np.random.default_rng(2)
+    stage = pd.Categorical(random.choice(["T1", "T2", "T3"], 120), categories=["T0", "T1", "T2", "T3"])
+    X = pd.DataFrame({"T": stage})
+    model = CoxModel().fit(X, Outcome(random.exponential(20, 120), random.random(120) < 0.7))
+    assert "T" not in model.merged_
+    assert not any("T0" in note for note in model.notes_)
+    assert outside_training(model, pd.DataFrame({"T": ["T0", "T1"]}))["T"].tolist() == [True, False]
