@@ -82,13 +82,31 @@ def _endpoint(content: Content) -> list[str]:
     if outcome.get("start") and confirmed:
         made.append(
             f"{listed(map(str, confirmed))} counted only where the column beside the date said that there "
-            "was an event."
+            f"was an event{_counted(outcome['confirmed_by'], confirmed)}."
         )
     rule = {
         "exclude": "Patients with a follow-up of 0 months were left out.",
         "move": f"A follow-up of 0 months was read as {outcome.get('time_zero_months', 0.5):g} months.",
     }
     return [*made, rule.get(str(outcome.get("time_zero", "keep")), "")]
+
+
+def _counted(columns: Mapping[str, Any], dates: list[Any]) -> str:
+    """Which words were taken for an event: a reader may count "possible" otherwise.
+
+    Examples
+    --------
+    >>> local = {"column": "Local", "coding": {"Yes": 1, "Possible": 1, "No": 0}}
+    >>> _counted({"Date Local": local}, ["Date Local"])
+    ' (Local: Yes or Possible)'
+    """
+    said = []
+    for date in dates:
+        coding = (columns[date] or {}).get("coding")
+        if isinstance(coding, Mapping):
+            words = " or ".join(str(word) for word, code in coding.items() if code == 1)
+            said.append(f"{columns[date]['column']}: {words}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _follow_up(content: Content, cite: Citations) -> list[str]:

@@ -99,6 +99,12 @@ def test_dates_become_an_endpoint(content):
     assert "counted from RT Start to the first of Date Local and Date of Death" in text
     assert "and censored at Last FU" in text
     assert "follow-up of 0 months were left out" in text
+    content["settings"]["cohort"]["outcome"]["confirmed_by"] = {
+        "Date Local": {"column": "Local", "coding": {"Yes": 1, "Possible": 1, "No": 0}},
+        "Date of Death": {"column": "Status", "coding": "0/1"},
+    }  # fmt: skip
+    words = "Date Local and Date of Death counted only where the column beside the date said that there was"
+    assert f"{words} an event (Local: Yes or Possible)." in methods_text(content)
 
 
 def test_causes_compete_where_the_study_names_them(content):
