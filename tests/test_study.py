@@ -188,18 +188,19 @@ def test_predict_equals_the_model_and_refuses_what_it_never_saw(finished, tmp_pa
     table.loc[0, "N"] = "N7"
     table.to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(SystemExit) as ended:
-        main(["predict", str(run / "models/combined_cox"), str(tmp_path / "new.csv"), "--horizon", "24",
+        main(["predict", str(run / "models/combined_cox"), str(tmp_path / "new.csv"), "--horizons", "24",
               "--out", str(tmp_path / "p.csv")])  # fmt: skip
-    assert ended.value.code == 0
+    assert ended.value.code == 1  # one patient could not be scored; the others are
     predicted = read_table(tmp_path / "p.csv").set_index("patient_id")
-    assert predicted["pfs_24"].isna().iloc[0]
-    assert "N" in str(predicted["outside"].iloc[0])
+    assert predicted["survival_24_months"].isna().iloc[0]
+    assert "N" in str(predicted["flags"].iloc[0])
     assert predicted["simulated"].all()
-    inside = predicted["pfs_24"].notna()
+    survival = predicted["survival_24_months"]
+    inside = survival.notna()
     assert inside.sum() >= 30
     assert (
-        (predicted["pfs_24_lower"] <= predicted["pfs_24"])
-        & (predicted["pfs_24"] <= predicted["pfs_24_upper"])
+        (predicted["survival_24_months_lower"] <= survival)
+        & (survival <= predicted["survival_24_months_upper"])
     )[inside].all()
 
 
