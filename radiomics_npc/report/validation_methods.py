@@ -190,7 +190,8 @@ def _further(content: Content, cite: Citations) -> list[str]:
     if subgroups := part_of(content, "subgroups"):
         parts.append(
             f"C, and predicted against observed survival, of the {in_text(subgroups['model'])} model are "
-            "told in subgroups by the columns of the baseline table as well."
+            "told in subgroups by the columns of the baseline table as well; there C also compares patients "
+            "of different folds."
         )
     if content.get("proportional_hazards"):
         parts.append(
