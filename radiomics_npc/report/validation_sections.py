@@ -108,7 +108,7 @@ def subgroups(content: Content, drawn: Drawn) -> str:
     )
     made = paragraph(words) + html_table(subgroup_table(table))
     words = (
-        f"No C with fewer than {LEAST_EVENTS} events; pairs of patients of different folds count here. Nobody "
+        f"No C with fewer than {LEAST_EVENTS} events; pairs of different folds count here. Nobody "
         "planned for these subgroups: they tell where to look, they prove nothing."
     )
     if (table["variable"] == "clinical values").any():
