@@ -121,7 +121,8 @@ def test_ten_planted_faults_are_all_listed_at_once(faulty, tmp_path):
         assert words.split("(")[0].replace("'", "") in written[0].replace("'", "")
     assert "ROI" not in written[1]
     assert "<script" not in written[1]
-    assert "http" not in written[1]
+    assert "http:" not in written[1]
+    assert "https:" not in written[1]
 
 
 def test_event_coding_of_r_is_named(published):
