@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -127,9 +128,14 @@ class OutcomeSettings(_Settings):
 class CohortSettings(_Settings):
     """Where the patients are and how to read them."""
 
-    layout: Literal["published", "manifest", "clinical"] = "published"
+    layout: Literal[
+        "published", "dicom", "nnunet", "bids", "hanseg", "segrap", "manifest", "clinical"
+    ] = "published"
     path: Path | None = None
     sequences: list[Sequence] = Field(default_factory=lambda: list(SEQUENCES))
+    sequence_names: dict[Sequence, list[str]] = Field(default_factory=dict)
+    regions: dict[str, list[int | str]] = Field(default_factory=dict)
+    optional_regions: list[str] = Field(default_factory=list)
     on_mismatch: Literal["error", "resample"] = "error"
     clinical: ClinicalSettings | None = Field(default_factory=ClinicalSettings)
     outcome: OutcomeSettings | None = None
@@ -142,6 +148,13 @@ class CohortSettings(_Settings):
             raise ValueError("layout clinical needs clinical.file")
         if len(set(self.sequences)) != len(self.sequences) or not self.sequences:
             raise ValueError("sequences: name each of t1, t2, ce_t1 at most once, and at least one")
+        for name, labels in self.regions.items():
+            if not re.fullmatch(r"[a-z][a-z0-9]*", name):
+                raise ValueError(f"regions: {name!r} is no name (small letters and digits, as gtvp)")
+            if not labels:
+                raise ValueError(f"regions: {name} needs the values or names it is made of, as [1, GTVnd]")
+        if unknown := sorted(set(self.optional_regions) - set(self.regions)):
+            raise ValueError(f"optional_regions: {', '.join(unknown)} is not among regions")
         return self
 
 
@@ -162,6 +175,14 @@ class SegmentationSettings(_Settings):
         return self
 
 
+class RegistrationSettings(_Settings):
+    """Sequences without a mask take that of another one, moved along with it."""
+
+    masks_from: Sequence = "ce_t1"
+    method: Literal["rigid", "bspline", "deu"] = "rigid"
+    interpolation: Literal["nearest", "level_set"] = "level_set"
+
+
 class StabilitySettings(_Settings):
     """Features measured again under perturbed masks and images; unstable ones are left out of the models."""
 
@@ -174,9 +195,17 @@ class FeatureSettings(_Settings):
 
     preset: Literal["iso1mm", "inplane2d", "native"] = "iso1mm"
     settings: dict[Sequence, Path] = Field(default_factory=dict)
-    normalize: Literal["body", "image", "none"] = "body"
+    bias_correction: bool = False
+    normalize: Literal["body", "image", "percentile", "nyul", "reference", "none"] = "body"
+    landmarks: Path | None = None
     morphology: bool = True
     stability: StabilitySettings | None = None
+
+    @model_validator(mode="after")
+    def _landmarks(self) -> FeatureSettings:
+        if (self.normalize == "nyul") != (self.landmarks is not None):
+            raise ValueError("normalize: nyul and landmarks (a file made of other patients) belong together")
+        return self
 
 
 class HarmonizationSettings(_Settings):
@@ -262,6 +291,7 @@ class StudySettings(_Settings):
     quality_page: bool = True
     cohort: CohortSettings
     segmentation: SegmentationSettings | None = None
+    registration: RegistrationSettings | None = None
     features: FeatureSettings | None = Field(default_factory=FeatureSettings)
     models: ModelSettings | None = Field(default_factory=ModelSettings)
     validation: ValidationSettings = Field(default_factory=ValidationSettings)
@@ -287,6 +317,15 @@ class StudySettings(_Settings):
                 raise ValueError("nomogram.model must be a Cox model: a boosted one has no points scale")
         if self.segmentation is not None and self.cohort.layout == "clinical":
             raise ValueError("segmentation needs images, which layout clinical has none of")
+        if self.registration is not None:
+            if self.cohort.layout == "clinical":
+                raise ValueError("registration needs images, which layout clinical has none of")
+            if self.registration.masks_from not in self.cohort.sequences:
+                raise ValueError("registration.masks_from is not among cohort.sequences")
+            if self.segmentation is not None:
+                raise ValueError("masks are either predicted (segmentation) or moved (registration)")
+        if self.segmentation is not None and len(self.cohort.regions) > 1:
+            raise ValueError("segmentation predicts one region: leave cohort.regions out")
         harmonize = self.models.harmonize if self.models is not None else None
         left_out = self.validation.by if self.validation.design == "leave_center_out" else None
         if harmonize is not None and harmonize.by == left_out and harmonize.unseen == "error":

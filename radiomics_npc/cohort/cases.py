@@ -12,7 +12,10 @@ from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.outcome import Outcome
 
-__all__ = ["Case", "Cohort", "ImageFiles"]
+__all__ = ["Case", "Cohort", "ImageFiles", "Label"]
+
+#: A region in a mask file: its value, or its name.
+Label = int | str
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,30 @@ class ImageFiles:
     Parameters
     ----------
     image : Path
-        A NIfTI or NRRD file, or the folder of a DICOM series.
+        A NIfTI or NRRD file, a DICOM file of several frames, or a folder of DICOM files.
     mask : Path, optional
-        None when there is no contour.
-    label : int or str, optional
-        Value of the tumor in the mask; None takes any two-valued labelling.
+        NIfTI, NRRD, DICOM SEG or RTSTRUCT; None when there is no contour.
+    label : int, str or tuple of them, optional
+        Value or name of the tumor in the mask; several are merged into one region. None takes any
+        two-valued labelling.
+    series : str, optional
+        SeriesInstanceUID, where a folder holds several series.
+    reference : Path, optional
+        Mask of the reference tissue that intensities are scaled by.
+    reference_label : int, str or tuple of them, optional
+        Its value or name in that mask.
+    optional : bool
+        The region need not be in the mask (a patient without involved nodes has none): then its
+        features are missing, and nothing has failed.
     """
 
     image: Path
     mask: Path | None = None
-    label: int | str | None = None
+    label: Label | tuple[Label, ...] | None = None
+    series: str | None = None
+    reference: Path | None = None
+    reference_label: Label | tuple[Label, ...] | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
