@@ -1,0 +1,1 @@
+"""Published cohorts and one's own: described, measured, compared, de-identified, converted, downloaded."""
