@@ -14,6 +14,7 @@ __all__ = [
     "MaskError",
     "ModelFileError",
     "RadiomicsNPCError",
+    "RegionAbsentError",
 ]
 
 
@@ -60,6 +61,10 @@ class ImageError(RadiomicsNPCError):
 
 class MaskError(RadiomicsNPCError):
     """A mask cannot be read, is empty, or does not fit its image."""
+
+
+class RegionAbsentError(MaskError):
+    """A sound mask does not hold the region asked for: nothing is drawn, or the label does not occur."""
 
 
 class ExtractionError(RadiomicsNPCError):
