@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Sequence = Literal["t1", "t2", "ce_t1"]
-SEQUENCES: tuple[Sequence, ...] = ("t1", "t2", "ce_t1")
+from radiomics_npc.cohort_settings import (
+    SEQUENCES,
+    ClinicalSettings,
+    CohortSettings,
+    EndpointSettings,
+    EventStatus,
+    ExtraColumn,
+    OutcomeSettings,
+    Sequence,
+    Settings,
+)
+
+__all__ = [
+    "MODEL_NAMES", "SEQUENCES", "STANDARD_MODELS", "BoostingSettings", "ClinicalSettings", "CohortSettings",
+    "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings", "HarmonizationSettings", "ModelName",
+    "ModelSettings", "NomogramSettings", "OutcomeSettings", "RegistrationSettings", "SegmentationSettings",
+    "Sequence", "StabilitySettings", "StudySettings", "ValidationSettings",
+]  # fmt: skip
 
 ModelName = Literal[
     "clinical_cox",
@@ -27,138 +42,7 @@ MODEL_NAMES: tuple[ModelName, ...] = get_args(ModelName)
 STANDARD_MODELS = tuple(name for name in MODEL_NAMES if not name.endswith("_forest"))
 
 
-class _Settings(BaseModel):
-    """Base: frozen, unknown keys forbidden, everything described in configs/study.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExtraColumn(_Settings):
-    """A clinical column beyond the standard ones."""
-
-    column: str
-    kind: Literal["number", "factor"] = "factor"
-
-
-class ClinicalSettings(_Settings):
-    """The clinical table: which file, which columns, how values are read."""
-
-    file: Path | None = None
-    sheet: str | int = 0
-    columns: dict[str, str] = Field(default_factory=dict)
-    values: dict[str, dict[str, str | None]] = Field(default_factory=dict)
-    missing: list[str] = Field(default_factory=list)
-    extra: dict[str, ExtraColumn] = Field(default_factory=dict)
-    keep: dict[str, list[str]] = Field(default_factory=dict)
-
-
-class EventStatus(_Settings):
-    """The column beside a progression date that says whether it is an event, and its words."""
-
-    column: str
-    coding: dict[str, Literal[0, 1]]
-
-
-class EndpointSettings(_Settings):
-    """A further endpoint: its own two columns, or dates that count as its event and that compete with it."""
-
-    name: str | None = None
-    time: str | None = None
-    unit: Literal["days", "months", "years"] | None = None
-    event: str | None = None
-    coding: Literal["0/1", "1/2", "0/1/2"] | dict[str, Literal[0, 1, 2]] | None = None
-    events: list[str] = Field(default_factory=list)
-    competing: list[str] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> EndpointSettings:
-        by_columns = self.time is not None or self.event is not None
-        if by_columns == bool(self.events):
-            raise ValueError("give either time and event, or events (date columns)")
-        if by_columns and (None in (self.time, self.event) or self.competing):
-            raise ValueError("time and event belong together; competing names date columns (or code it 2)")
-        if set(self.events) & set(self.competing):
-            raise ValueError("a date column cannot be both among events and competing")
-        return self
-
-
-class OutcomeSettings(_Settings):
-    """Time and event: either two columns, or dates from which both are made."""
-
-    name: str = "progression-free survival"
-    time: str | None = None
-    unit: Literal["days", "months", "years"] | None = None
-    event: str | None = None
-    coding: Literal["0/1", "1/2"] | dict[str, Literal[0, 1]] | None = None
-    start: str | None = None
-    progression: list[str] = Field(default_factory=list)
-    confirmed_by: dict[str, EventStatus] = Field(default_factory=dict)
-    last_seen: str | None = None
-    date_format: str = "%Y-%m-%d"
-    censor_at_months: float | None = Field(default=60.0, gt=0)
-    time_zero: Literal["keep", "exclude", "move"] = "keep"
-    time_zero_months: float = Field(default=0.5, gt=0)
-    negative_time: Literal["error", "exclude"] = "error"
-    endpoints: dict[str, EndpointSettings] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> OutcomeSettings:
-        by_columns = self.time is not None or self.event is not None
-        by_dates = self.start is not None
-        if by_columns == by_dates:
-            raise ValueError("give either time, unit, event and coding, or start, progression and last_seen")
-        if by_columns and None in (self.time, self.unit, self.event, self.coding):
-            raise ValueError("time, unit, event and coding belong together: none is guessed")
-        if by_dates and (not self.progression or self.last_seen is None):
-            raise ValueError("start needs progression (date columns) and last_seen")
-        dates = {column for e in self.endpoints.values() for column in (*e.events, *e.competing)}
-        if not set(self.confirmed_by) <= {*self.progression, *dates}:
-            raise ValueError("confirmed_by names a date column that is not among progression or endpoints")
-        for name, endpoint in self.endpoints.items():
-            if endpoint.events and not by_dates:
-                raise ValueError(f"endpoint {name} is made from dates: that needs start and last_seen")
-            if endpoint.time is not None and None in (
-                endpoint.unit or self.unit,
-                endpoint.coding or self.coding,
-            ):
-                raise ValueError(f"endpoint {name} needs unit and coding: none is guessed")
-        return self
-
-
-class CohortSettings(_Settings):
-    """Where the patients are and how to read them."""
-
-    layout: Literal[
-        "published", "dicom", "nnunet", "bids", "hanseg", "segrap", "manifest", "clinical"
-    ] = "published"
-    path: Path | None = None
-    sequences: list[Sequence] = Field(default_factory=lambda: list(SEQUENCES))
-    sequence_names: dict[Sequence, list[str]] = Field(default_factory=dict)
-    regions: dict[str, list[int | str]] = Field(default_factory=dict)
-    optional_regions: list[str] = Field(default_factory=list)
-    on_mismatch: Literal["error", "resample"] = "error"
-    clinical: ClinicalSettings | None = Field(default_factory=ClinicalSettings)
-    outcome: OutcomeSettings | None = None
-
-    @model_validator(mode="after")
-    def _paths(self) -> CohortSettings:
-        if self.layout != "clinical" and self.path is None:
-            raise ValueError(f"layout {self.layout} needs path (the folder, or the manifest CSV)")
-        if self.layout == "clinical" and (self.clinical is None or self.clinical.file is None):
-            raise ValueError("layout clinical needs clinical.file")
-        if len(set(self.sequences)) != len(self.sequences) or not self.sequences:
-            raise ValueError("sequences: name each of t1, t2, ce_t1 at most once, and at least one")
-        for name, labels in self.regions.items():
-            if not re.fullmatch(r"[a-z][a-z0-9]*", name):
-                raise ValueError(f"regions: {name!r} is no name (small letters and digits, as gtvp)")
-            if not labels:
-                raise ValueError(f"regions: {name} needs the values or names it is made of, as [1, GTVnd]")
-        if unknown := sorted(set(self.optional_regions) - set(self.regions)):
-            raise ValueError(f"optional_regions: {', '.join(unknown)} is not among regions")
-        return self
-
-
-class SegmentationSettings(_Settings):
+class SegmentationSettings(Settings):
     """Masks predicted by a model, where none are drawn or for everybody."""
 
     model: Path | None = None
@@ -175,7 +59,7 @@ class SegmentationSettings(_Settings):
         return self
 
 
-class RegistrationSettings(_Settings):
+class RegistrationSettings(Settings):
     """Sequences without a mask take that of another one, moved along with it."""
 
     masks_from: Sequence = "ce_t1"
@@ -183,14 +67,14 @@ class RegistrationSettings(_Settings):
     interpolation: Literal["nearest", "level_set"] = "level_set"
 
 
-class StabilitySettings(_Settings):
+class StabilitySettings(Settings):
     """Features measured again under perturbed masks and images; unstable ones are left out of the models."""
 
     patients: int = Field(default=30, ge=2)
     minimum: float = Field(default=0.75, ge=-1, le=1)
 
 
-class FeatureSettings(_Settings):
+class FeatureSettings(Settings):
     """Extraction of radiomic and morphological features."""
 
     preset: Literal["iso1mm", "inplane2d", "native"] = "iso1mm"
@@ -208,7 +92,7 @@ class FeatureSettings(_Settings):
         return self
 
 
-class HarmonizationSettings(_Settings):
+class HarmonizationSettings(Settings):
     """ComBat, fitted in every training fold: centers taken out of the features."""
 
     by: str = "center"
@@ -216,7 +100,7 @@ class HarmonizationSettings(_Settings):
     unseen: Literal["error", "reference_free"] = "error"
 
 
-class BoostingSettings(_Settings):
+class BoostingSettings(Settings):
     """What the boosted models minimize, and what they must not contradict."""
 
     objective: Literal["cox", "aft"] = "cox"
@@ -224,7 +108,7 @@ class BoostingSettings(_Settings):
     monotone: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
 
 
-class ModelSettings(_Settings):
+class ModelSettings(Settings):
     """Which models, from which columns."""
 
     fit: list[ModelName] = Field(default_factory=lambda: list(STANDARD_MODELS))
@@ -249,7 +133,7 @@ class ModelSettings(_Settings):
         return self
 
 
-class ValidationSettings(_Settings):
+class ValidationSettings(Settings):
     """How patients are held out, and what else tells how the models will do on others."""
 
     design: Literal["cross_validation", "leave_center_out", "temporal"] = "cross_validation"
@@ -272,7 +156,7 @@ class ValidationSettings(_Settings):
         return self
 
 
-class NomogramSettings(_Settings):
+class NomogramSettings(Settings):
     """Which model is drawn, for which horizons."""
 
     model: ModelName = "combined_cox"
@@ -281,7 +165,7 @@ class NomogramSettings(_Settings):
     surrogates: bool = True
 
 
-class StudySettings(_Settings):
+class StudySettings(Settings):
     """All of study.yaml. ``features: null`` is a clinical-only study, ``models: null`` extraction only."""
 
     name: str = "study"
