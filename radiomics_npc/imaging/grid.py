@@ -8,10 +8,17 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from radiomics_npc.errors import MaskError
+from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.volume import Mask, Volume
 
-__all__ = ["GRID_TOLERANCE_VOXELS", "grid_difference", "overlap", "reorient_mask", "resample_mask"]
+__all__ = [
+    "GRID_TOLERANCE_VOXELS",
+    "embed_mask",
+    "grid_difference",
+    "overlap",
+    "reorient_mask",
+    "resample_mask",
+]
 
 #: Two grids are the same when no corner of one lies farther than this share of
 #: the smallest voxel edge from the same corner of the other. It covers the
@@ -112,6 +119,18 @@ def reorient_mask(mask: Mask, like: Volume) -> Mask | None:
     >>> np.argwhere(reorient_mask(flipped, image).array).tolist()
     [[1, 2, 0]]
     """
+    turned = _turn(mask, like)
+    if turned is None or grid_difference(turned, like) is not None:
+        return None
+    return _on_grid(turned.array, like)
+
+
+def _on_grid(array: NDArray[np.bool_], like: Volume) -> Mask:
+    return Mask(array, like.spacing_mm, like.origin_mm, like.direction)
+
+
+def _turn(mask: Mask, like: Volume) -> Mask | None:
+    """The mask with its axes in the order and sense of the image's; None where no order fits."""
     shared = _direction(like).T @ _direction(mask)
     axes = np.abs(shared).argmax(axis=1)
     if sorted(axes) != [0, 1, 2]:
@@ -127,15 +146,61 @@ def reorient_mask(mask: Mask, like: Volume) -> Mask | None:
         if signs[k] < 0:
             j = int(axes[k])
             origin = origin + direction[:, j] * spacing[j] * (size[j] - 1)
-    turned = Mask(
+    return Mask(
         np.ascontiguousarray(array),
         (float(spacing[axes[0]]), float(spacing[axes[1]]), float(spacing[axes[2]])),
         (float(origin[0]), float(origin[1]), float(origin[2])),
         tuple((direction[:, axes] * signs).ravel().tolist()),
     )
-    if grid_difference(turned, like) is not None:
+
+
+def embed_mask(mask: Mask, like: Volume) -> Mask | None:
+    """Put a mask that was cropped to a part of its image, or drawn on more of it, back in its place.
+
+    Voxels are only copied, none is interpolated.
+
+    Parameters
+    ----------
+    mask : Mask
+        Its voxels are voxels of the image, or those of the image are among its own; axes may be
+        flipped or in another order.
+    like : Volume
+        The image.
+
+    Returns
+    -------
+    Mask or None
+        The mask on exactly the image's grid; None where the voxels are not the same points, neither
+        grid holds the other, or something is drawn beyond the image.
+
+    Examples
+    --------
+    >>> image = Volume(np.zeros((3, 4, 5)), (0.5, 0.5, 5.5))
+    >>> cropped = Mask(np.ones((1, 2, 2)), (0.5, 0.5, 5.5), (1.0, 0.5, 5.5))
+    >>> np.argwhere(embed_mask(cropped, image).array).tolist()
+    [[1, 1, 2], [1, 1, 3], [1, 2, 2], [1, 2, 3]]
+    """
+    turned = _turn(mask, like)
+    if turned is None:
         return None
-    return replace(turned, spacing_mm=like.spacing_mm, origin_mm=like.origin_mm, direction=like.direction)
+    offset = (np.array(turned.origin_mm) - np.array(like.origin_mm)) @ _direction(like)
+    first = np.round(offset / np.array(like.spacing_mm)).astype(int)
+    place = np.array(like.origin_mm) + _direction(like) @ (first * np.array(like.spacing_mm))
+    x, y, z = place.tolist()
+    if grid_difference(turned, replace(turned, spacing_mm=like.spacing_mm, origin_mm=(x, y, z),
+                                       direction=like.direction)) is not None:  # fmt: skip
+        return None
+    low, high = first[::-1], first[::-1] + turned.array.shape
+    size = np.array(like.array.shape)
+    if not ((low >= 0) & (high <= size)).all() and not ((low <= 0) & (high >= size)).all():
+        return None
+    there = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, size, strict=True))
+    here = tuple(slice(s.start - a, s.stop - a) for s, a in zip(there, low, strict=True))
+    if np.count_nonzero(turned.array[here]) < np.count_nonzero(turned.array):
+        return None
+    array = np.zeros(like.array.shape, dtype=bool)
+    array[there] = turned.array[here]
+    return _on_grid(array, like)
 
 
 def resample_mask(mask: Mask, like: Volume) -> Mask:
@@ -157,19 +222,7 @@ def resample_mask(mask: Mask, like: Volume) -> Mask:
     MaskError
         Nothing of the mask lies within the image.
     """
-    import SimpleITK as sitk
-
-    reference = sitk.Image(list(_size(like)), sitk.sitkUInt8)
-    reference.SetSpacing(like.spacing_mm)
-    reference.SetOrigin(like.origin_mm)
-    reference.SetDirection(like.direction)
-    moved = sitk.Resample(mask.to_sitk(), reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-    array = sitk.GetArrayFromImage(moved) != 0
-    if not array.any():
-        raise MaskError(
-            "nothing of the mask lies within the image", "Check that both are of the same patient and series."
-        )
-    return Mask(array, like.spacing_mm, like.origin_mm, like.direction)
+    return resample_like(mask, like, "nearest")
 
 
 def overlap(mask: Mask, image: Volume) -> bool:
