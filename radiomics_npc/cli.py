@@ -12,15 +12,13 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from radiomics_npc._version import __version__
 from radiomics_npc.errors import CheckFailedError, ConfigError, RadiomicsNPCError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from radiomics_npc.terminal import show
 
 __all__ = ["app", "main"]
 
@@ -56,29 +54,13 @@ def _months(given: list[str] | None) -> list[float] | None:
         raise ConfigError("horizons are no numbers", "Give months, as --horizons 24,36.") from None
 
 
-def _show(table: pd.DataFrame, title: str, limit: int = 40) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    # a wide table in a log must not be cut at 80 columns
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    grid = Table(title=title, title_justify="left")
-    for column in table.columns:
-        grid.add_column(str(column), overflow="fold")
-    for row in table.head(limit).itertuples(index=False):
-        grid.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
-    console.print(grid)
-    if len(table) > limit:
-        console.print(f"... and {len(table) - limit} more")
-
-
 def _finish(study: Any, *paths: Path) -> None:
     """Say where the results are; exit code 1 when some patients failed."""
     for path in paths:
         typer.echo(os.path.relpath(path))
     failures = study.failures
     if len(failures):
-        _show(failures, "Failed (the rest is written)")
+        show(failures, "Failed (the rest is written)")
         raise typer.Exit(1)
 
 
@@ -149,7 +131,7 @@ def segment(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     wanted = ("patient_id", "sequence", "volume_cm3", "flags", "mask", "simulated")
     model = "a model trained on simulated heads only" if found.model["simulated"] else found.model["name"]
     title = f"Masks predicted by {model}: {len(table)}. Look at every one before results are used."
-    _show(table[[name for name in wanted if name in table]], title)
+    show(table[[name for name in wanted if name in table]], title)
     _finish(work, work.run_folder / "tables" / "segmentation.csv", work.run_folder / "check.html")
 
 
@@ -187,7 +169,7 @@ def extract(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
 def fit(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     """Check, extract, cross-validate and fit the models."""
     work = _study(study, output, jobs)
-    _show(work.fit().to_frame(), "Cross-validated")
+    show(work.fit().to_frame(), "Cross-validated")
     _finish(work, work.run_folder / "models")
 
 
@@ -203,7 +185,7 @@ def validate(
     """Validate a frozen model on another cohort."""
     work = _study(cohort, output, jobs)
     validation = work.validate(model)
-    _show(validation.to_frame(), f"Validation of {model.name}")
+    show(validation.to_frame(), f"Validation of {model.name}")
     _finish(work, work.run_folder / "tables" / f"validation_{model.name}.csv")
 
 
