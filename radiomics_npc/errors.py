@@ -8,7 +8,6 @@ __all__ = [
     "CheckFailedError",
     "CohortError",
     "ConfigError",
-    "EmptyRegionError",
     "ExtractionError",
     "HorizonError",
     "ImageError",
@@ -65,11 +64,7 @@ class MaskError(RadiomicsNPCError):
 
 
 class RegionAbsentError(MaskError):
-    """A sound mask does not hold the region asked for: nothing is drawn, or the label does not occur."""
-
-
-class EmptyRegionError(MaskError):
-    """The mask is sound, but nothing is drawn in it of the region asked for.
+    """A sound mask does not hold the region asked for: nothing is drawn, or the label does not occur.
 
     Where the region is optional (a patient without involved nodes has none) it is no fault.
     """
