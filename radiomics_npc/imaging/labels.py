@@ -1,0 +1,206 @@
+"""Which regions of a mask file a label means: by value, by name, or by another name of the same volume."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from radiomics_npc.cohort.cases import Label
+from radiomics_npc.cohort.labels import parse_label
+from radiomics_npc.cohort.tables import plain
+from radiomics_npc.errors import MaskError, RegionAbsentError
+
+__all__ = ["ALIASES", "Region", "as_optional", "find_regions", "parse_label"]
+
+#: Names of one target volume, reduced to letters and digits. GTVp and GTVn: AAPM TG-263 (Mayo et al.,
+#: Int J Radiat Oncol Biol Phys 2018;100:1057) and the guideline for nasopharyngeal carcinoma (Lee et al.,
+#: Radiother Oncol 2018;126:25). GTVnx and GTVnd: what Chinese centers and SegRap2023 write. Numbered
+#: or sided volumes (GTVn1, GTVnd_L) are others: merge them by name.
+ALIASES: Final[dict[str, frozenset[str]]] = {
+    "GTVp": frozenset({
+        "gtvp", "gtvprim", "gtvprimary", "gtvpri", "gtvt", "gtvnx", "gtvnp", "gtvnasopharynx", "gtvtumor",
+        "gtvtumour", "primary", "primarytumor", "primarytumour", "tumorprimary", "tumourprimary",
+        "neoplasmprimary", "primaryneoplasm", "原发灶", "鼻咽肿瘤", "鼻咽原发灶",
+    }),
+    "GTVn": frozenset({
+        "gtvn", "gtvnd", "gtvln", "gtvnode", "gtvnodes", "gtvnodal", "gtvlymphnode", "gtvlymphnodes", "node",
+        "nodes", "lymphnode", "lymphnodes", "nodaltumor", "nodaltumour", "metastaticlymphnode",
+        "metastaticlymphnodes", "转移淋巴结", "淋巴结", "颈部淋巴结",
+    }),
+    "GTV": frozenset({
+        "gtv", "gtvmass", "grosstumorvolume", "grosstumourvolume", "tumor", "tumour", "lesion", "mass",
+        "neoplasm", "肿瘤", "病灶",
+    }),
+}  # fmt: skip
+_MOST_NAMES = 12
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region that a mask file holds.
+
+    Parameters
+    ----------
+    values : tuple of int
+        Its value in the array, the number of the segment, or of the ROI; several where a table makes one
+        region of several values.
+    names : tuple of str
+        What the file calls it, the name proper first.
+    layer : int
+        Which of several arrays it lies in.
+    """
+
+    values: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    layer: int = 0
+
+
+def as_optional(label: Label | tuple[Label, ...] | None) -> Label | tuple[Label, ...] | None:
+    """The same label with every part of it optional (``GTVnd?``): any of them will do.
+
+    Examples
+    --------
+    >>> as_optional(("GTVnd_L", "GTVnd_R?", 2)), as_optional(None)
+    (('GTVnd_L?', 'GTVnd_R?', '2?'), None)
+    """
+    if isinstance(label, tuple):
+        return tuple(f"{str(part).removesuffix('?')}?" for part in label)
+    return label
+
+
+def find_regions(
+    regions: Sequence[Region], label: Label | tuple[Label, ...], file: str, *, any_value: bool = False
+) -> list[Region]:
+    """Find the regions that a label means.
+
+    A name is looked for as it is written; then without regard to case, spaces, ``-`` and ``_``; then
+    among the other names of the same target volume (:data:`ALIASES`). Each step must find one region.
+
+    Parameters
+    ----------
+    regions : sequence of Region
+        What the file holds.
+    label : int, str or tuple of them
+        Value or name; several are merged. A part that ends in ``?`` need not be there (``gtvp +
+        gtvnd?``: a patient without involved nodes).
+    file : str
+        For the message.
+    any_value : bool
+        Take a value for what it is, listed or not: an array with one layer.
+
+    Returns
+    -------
+    list of Region
+        At least one.
+
+    Raises
+    ------
+    RegionAbsentError
+        The file has no such region.
+    MaskError
+        Some parts are there and others are not; a name fits several regions; the file names none.
+
+    Examples
+    --------
+    >>> there = [Region((1,), ("GTV_Prim",)), Region((2,), ("GTVnd",)), Region((3,), ("Brain",))]
+    >>> [r.values for r in find_regions(there, "gtvp", "a.seg.nrrd")]
+    [(1,)]
+    >>> [r.values for r in find_regions(there, ("gtvnx", "GTVn", "GTVrpn?"), "a.seg.nrrd")]
+    [(1,), (2,)]
+    >>> find_regions(there, "Brain 2", "a.seg.nrrd")
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.RegionAbsentError: a.seg.nrrd has no segment 'Brain 2'. It has: GTV_Prim,
+    GTVnd, Brain. Nearest: Brain.
+    """
+    found: list[Region] = []
+    missing: list[tuple[str, RegionAbsentError]] = []
+    parts = label if isinstance(label, tuple) else (label,)
+    for part in parts:
+        wanted, optional = _is_optional(part, regions)
+        try:
+            found.append(_find(regions, wanted, file, any_value))
+        except RegionAbsentError as error:
+            if not optional or len(parts) == 1:
+                missing.append((str(wanted), error))
+    if found and missing:
+        name, fault = missing[0]
+        raise MaskError(
+            f"{fault.message}, which is to be merged with others",
+            f"{fault.remedy} If it need not be drawn in every patient, write {name}? for it.".strip(),
+        )
+    if missing:
+        raise missing[0][1]
+    if not found:
+        raise RegionAbsentError(f"{file} has none of {', '.join(map(str, parts))}", _what_is_there(regions))
+    return list(dict.fromkeys(found))
+
+
+def _is_optional(part: Label, regions: Sequence[Region]) -> tuple[Label, bool]:
+    if isinstance(part, int) or not part.endswith("?") or any(part in r.names for r in regions):
+        return part, False
+    bare = part.removesuffix("?").strip()
+    return (int(bare) if re.fullmatch(r"[+-]?\d+", bare) else bare), True
+
+
+def _find(regions: Sequence[Region], wanted: Label, file: str, any_value: bool) -> Region:
+    if isinstance(wanted, int):
+        if any_value:
+            return Region((wanted,))
+        there = [r for r in regions if r.values == (wanted,)]
+        if not there:
+            raise RegionAbsentError(f"{file} has no segment {wanted}", _what_is_there(regions))
+        return _one(there, wanted, file)
+    if not any(r.names for r in regions):
+        raise MaskError(
+            f"{file} has no segment {wanted!r}: it names none",
+            "Give the value of the region, or put a table of names beside the file (ITK-SNAP labels, a .ctbl"
+            " of 3D Slicer, or dataset.json).",
+        )
+    for same in _comparisons(wanted):
+        if there := [r for r in regions if any(same(name) for name in r.names)]:
+            return _one(there, wanted, file)
+    raise RegionAbsentError(f"{file} has no segment {wanted!r}", _what_is_there(regions, wanted))
+
+
+def _comparisons(wanted: str) -> Iterator[Callable[[str], bool]]:
+    """Ways in which a name may be the one wanted, the strictest first."""
+    yield lambda name: name == wanted
+    short = plain(wanted)
+    if short:
+        yield lambda name: plain(name) == short
+    alike = frozenset().union(*(names for names in ALIASES.values() if short in names))
+    yield lambda name: plain(name) in alike
+
+
+def _one(there: Iterable[Region], wanted: Label, file: str) -> Region:
+    unique = list(dict.fromkeys(there))
+    if len(unique) > 1:
+        names = " or ".join(f"{_called(r)} (number {_numbers(r)})" for r in unique)
+        raise MaskError(
+            f"{wanted!r} may be {names} in {file}",
+            "Write the name as it stands there, or merge them with +; regions of one name must be renamed.",
+        )
+    return unique[0]
+
+
+def _numbers(region: Region) -> str:
+    return "+".join(map(str, region.values))
+
+
+def _called(region: Region) -> str:
+    return region.names[0] if region.names else _numbers(region)
+
+
+def _what_is_there(regions: Sequence[Region], wanted: str = "") -> str:
+    if not regions:
+        return "It holds no segment at all."
+    names = list(dict.fromkeys(_called(r) for r in regions))
+    shown = ", ".join(names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    by_plain = {plain(name): name for r in regions for name in r.names}
+    near = get_close_matches(plain(wanted), by_plain, n=1, cutoff=0.6) if len(names) > 1 else []
+    return f"It has: {shown}{more}." + (f" Nearest: {by_plain[near[0]]}." if near else "")
