@@ -35,8 +35,8 @@ def parse_label(text: str) -> Label | tuple[Label, ...] | None:
 
     Examples
     --------
-    >>> parse_label("2"), parse_label("GTVp"), parse_label("gtvp + gtvnd"), parse_label("1+2"), parse_label("")
-    (2, 'GTVp', ('gtvp', 'gtvnd'), (1, 2), None)
+    >>> parse_label("2"), parse_label("GTVp"), parse_label("gtvp + gtvnd"), parse_label("1+2")
+    (2, 'GTVp', ('gtvp', 'gtvnd'), (1, 2))
     >>> parse_label('"T1+C" + 3'), parse_label('"2"')
     (('T1+C', 3), '2')
     """
@@ -50,7 +50,7 @@ def parse_label(text: str) -> Label | tuple[Label, ...] | None:
         if found is None:
             raise CohortError(
                 f"the label {text!r} cannot be read",
-                'Write a value or a name, several as gtvp + gtvnd; a name that holds a + in quotes, as "T1+C".',
+                "Write a value or a name, several as gtvp + gtvnd; a name with a + in quotes.",
             )
         quoted, plain, end = found.groups()
         parts.append(quoted.replace('""', '"') if quoted is not None else _value(plain.strip()))

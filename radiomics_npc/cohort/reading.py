@@ -16,9 +16,10 @@ from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.cohort.endpoint import read_outcome
 from radiomics_npc.cohort.endpoints import read_endpoints
 from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.layouts import find_published, published_folder, read_manifest
+from radiomics_npc.cohort.layouts import find_cases, published_folder
 from radiomics_npc.cohort.matching import match_patients
 from radiomics_npc.cohort.outcome import Outcome
+from radiomics_npc.cohort.regions import image_names
 from radiomics_npc.cohort.staging import check_stages
 from radiomics_npc.cohort.tables import read_cells
 from radiomics_npc.config import read_settings
@@ -68,7 +69,7 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     <Cohort: 2 patients, 1 events>
     """
     settings = _settings(source)
-    cases, findings = _cases(settings)
+    cases, findings = find_cases(settings)
     raw, faults = _clinical_cells(settings)
     findings += faults
     if raw is None:
@@ -126,15 +127,6 @@ def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSet
     return read_settings(source).cohort
 
 
-def _cases(settings: CohortSettings) -> tuple[list[Case], list[Finding]]:
-    if settings.layout == "clinical":
-        return [], []
-    assert settings.path is not None  # CohortSettings requires it for the other layouts
-    if settings.layout == "manifest":
-        return read_manifest(settings.path, settings.sequences)
-    return find_published(settings.path, settings.sequences)
-
-
 def _beside_images(root: Path, name: str) -> Path | None:
     """Find a file of the published data set, beside the images or one folder above."""
     images = published_folder(root)
@@ -180,7 +172,7 @@ def _cohort(
     outcome: Outcome | None,
     findings: list[Finding],
 ) -> Cohort:
-    sequences = () if settings.layout == "clinical" else tuple(settings.sequences)
+    sequences = () if settings.layout == "clinical" else image_names(settings.sequences, settings.regions)
     simulated = _is_simulated(settings, cases)
     if simulated:
         findings = [
