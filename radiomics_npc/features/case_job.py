@@ -12,15 +12,27 @@ from typing import Any
 import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import ImageFiles
-from radiomics_npc.errors import ExtractionError, ImageError, MaskError, RadiomicsNPCError
+from radiomics_npc.errors import ConfigError, ExtractionError, ImageError, MaskError, RadiomicsNPCError
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import sequence_parameters
+from radiomics_npc.imaging.bias_field import BIAS_CORRECTION
+from radiomics_npc.imaging.landmarks import Landmarks
+from radiomics_npc.imaging.reading import read_pair
+from radiomics_npc.imaging.reference_tissue import read_reference, require_reference
 from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore, content_key, file_digest
 
-__all__ = ["CaseJob", "case_key", "describe_failure", "extraction_recipe", "measure_pair", "one_itk_thread"]
+__all__ = [
+    "CaseJob",
+    "case_key",
+    "describe_failure",
+    "extraction_recipe",
+    "measure_pair",
+    "one_itk_thread",
+    "read_job",
+]
 
 #: Raised whenever the same input would give other values or other diagnostics than before.
 _SCHEMA = 1
@@ -72,12 +84,13 @@ def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str
     Returns
     -------
     dict
-        Plain JSON: parameters of PyRadiomics, normalization, versions.
+        Plain JSON: parameters of PyRadiomics, bias correction, normalization
+        (with the landmarks themselves, where there are any), versions.
 
     Raises
     ------
     ConfigError
-        The settings are wrong.
+        The settings are wrong, or the landmarks do not fit them.
 
     Examples
     --------
@@ -85,7 +98,7 @@ def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str
     >>> recipe["normalize"], sorted(recipe["pyradiomics"])
     ('body', ['featureClass', 'imageType', 'setting'])
     """
-    return {
+    recipe: dict[str, Any] = {
         "schema": _SCHEMA,
         "pyradiomics": sequence_parameters(settings, sequence),
         "normalize": settings.normalize,
@@ -93,6 +106,24 @@ def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str
         "on_mismatch": on_mismatch,
         "versions": {name: metadata.version(name) for name in _PACKAGES},
     }
+    # only where asked for: all other cases keep the keys they always had
+    if settings.bias_correction:
+        recipe["bias_correction"] = BIAS_CORRECTION
+    if settings.landmarks is not None:
+        recipe["landmarks"] = _landmarks(settings, sequence)
+    return recipe
+
+
+def _landmarks(settings: FeatureSettings, sequence: str) -> dict[str, Any]:
+    assert settings.landmarks is not None
+    found = Landmarks.read(settings.landmarks)
+    if found.bias_correction != settings.bias_correction:
+        made = "with" if found.bias_correction else "without"
+        raise ConfigError(
+            f"{settings.landmarks.name} was learnt {made} bias correction, and the study says otherwise",
+            "Set features.bias_correction as it was then, or fit the landmarks again.",
+        )
+    return found.recipe(sequence)
 
 
 def case_key(job: CaseJob) -> str:
@@ -118,15 +149,45 @@ def case_key(job: CaseJob) -> str:
         )
     if job.files.mask is None:
         raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
-    digests: list[str] = []
-    for path in (job.files.image, job.files.mask):
-        if not path.exists():
-            raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-        digests.extend(file_digest(part) for part in stored_files(path))
-    return content_key(digests, job.files.label, job.recipe)
+    digests = [*_digests(job.files.image), *_digests(job.files.mask)]
+    return content_key(digests, job.files.label, job.recipe, *_reference_key(job))
 
 
-def measure_pair(image: Volume, mask: Mask, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _digests(path: Path) -> list[str]:
+    if not path.exists():
+        raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
+    return [file_digest(part) for part in stored_files(path)]
+
+
+def _reference_key(job: CaseJob) -> list[Any]:
+    """Content of the reference tissue, where intensities are scaled by it."""
+    if job.recipe.get("normalize") != "reference":
+        return []
+    assert job.files is not None
+    path = require_reference(job.files, job.sequence)
+    return [_digests(path), job.files.reference_label]
+
+
+def read_job(job: CaseJob) -> tuple[Volume, Mask, Mask | None]:
+    """Image, mask, and the reference tissue where the recipe asks for it, on one grid.
+
+    Raises
+    ------
+    ImageError, MaskError
+        As :func:`radiomics_npc.imaging.reading.read_pair` and
+        :func:`radiomics_npc.imaging.reference_tissue.read_reference`.
+    """
+    assert job.files is not None
+    on_mismatch = job.recipe["on_mismatch"]
+    image, mask = read_pair(job.files, on_mismatch)
+    if job.recipe["normalize"] != "reference":
+        return image, mask, None
+    return image, mask, read_reference(job.files, image, job.sequence, on_mismatch)
+
+
+def measure_pair(
+    image: Volume, mask: Mask, recipe: Mapping[str, Any], reference: Mask | None = None
+) -> dict[str, Any]:
     """Measure an image and its mask by a recipe.
 
     Parameters
@@ -135,6 +196,8 @@ def measure_pair(image: Volume, mask: Mask, recipe: Mapping[str, Any]) -> dict[s
         On the same grid.
     recipe : Mapping
         As :func:`extraction_recipe` gives it.
+    reference : Mask, optional
+        The reference tissue, where the recipe asks for it.
 
     Returns
     -------
@@ -161,6 +224,9 @@ def measure_pair(image: Volume, mask: Mask, recipe: Mapping[str, Any]) -> dict[s
         mask,
         recipe["pyradiomics"],
         normalize=recipe["normalize"],
+        bias_correction="bias_correction" in recipe,
+        landmarks=recipe.get("landmarks"),
+        reference=reference,
         with_morphology=recipe["morphology"],
     )
     return {"values": measured.features, "diagnostics": measured.diagnostics}

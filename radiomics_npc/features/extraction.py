@@ -15,9 +15,9 @@ from radiomics_npc.features.case_job import (
     extraction_recipe,
     measure_pair,
     one_itk_thread,
+    read_job,
 )
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
-from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.settings import FeatureSettings
@@ -113,10 +113,9 @@ def _run(job: CaseJob) -> _Result:
 
 
 def _compute(job: CaseJob, stage: list[str]) -> dict[str, Any]:
-    assert job.files is not None
-    image, mask = read_pair(job.files, job.recipe["on_mismatch"])
+    image, mask, reference = read_job(job)
     stage[0] = "extract"
-    return measure_pair(image, mask, job.recipe)
+    return measure_pair(image, mask, job.recipe, reference)
 
 
 def _tabulate(results: list[_Result], cohort: Cohort, recipes: dict[str, dict[str, Any]]) -> FeatureTable:

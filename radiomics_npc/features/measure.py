@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +15,15 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 from scipy import ndimage
 
 from radiomics_npc.errors import ExtractionError, MaskError
+from radiomics_npc.features.intensities import prepare_intensities
 from radiomics_npc.features.morphology import morphology
 from radiomics_npc.features.parameters import quiet_pyradiomics
-from radiomics_npc.imaging.normalize import body_mask, normalize_body
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = ["CaseFeatures", "measure_case"]
 
 #: Voxels kept beyond the resampled region: a cubic spline forgets 0.27 a voxel, 32 leave less than 1e-18.
 _SPLINE_MARGIN = 32
-
-#: A tumor with less of its volume in the body mask means that the body was not found.
-_LEAST_IN_BODY = 0.5
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,9 @@ def measure_case(
     parameters: dict[str, Any],
     *,
     normalize: str = "body",
+    bias_correction: bool = False,
+    landmarks: Mapping[str, Any] | None = None,
+    reference: Mask | None = None,
     with_morphology: bool = True,
 ) -> CaseFeatures:
     """Extract all features of one image.
@@ -100,9 +100,12 @@ def measure_case(
         On the same grid.
     parameters : dict
         PyRadiomics settings (:func:`~radiomics_npc.features.parameters.read_parameters`).
-    normalize : {"body", "image", "none"}
-        Z-score over the body, over the whole image, or intensities as they
-        are. ``normalizeScale`` and ``removeOutliers`` of the settings apply.
+    normalize : {"body", "image", "percentile", "nyul", "reference", "none"}
+        Z-score over the body or over the whole image, percentiles of the body as
+        0 and 1, histogram landmarks, z-score by a reference tissue, or intensities as
+        they are. ``normalizeScale`` and ``removeOutliers`` of the settings apply.
+    bias_correction, landmarks, reference
+        As :func:`radiomics_npc.features.intensities.prepare_intensities` takes them.
     with_morphology : bool
         Add the four published measures of the mask.
 
@@ -113,7 +116,7 @@ def measure_case(
     Raises
     ------
     MaskError
-        The mask is empty.
+        The mask is empty, or that of the reference tissue is of no use.
     ImageError
         Intensities cannot be normalized.
     ExtractionError
@@ -131,11 +134,14 @@ def measure_case(
         raise MaskError("mask is empty", "Draw the tumor and save the mask again.")
     diagnostics = _describe(image, mask)
     setting = dict(parameters.get("setting") or {})
-    ready = _normalized(image, mask, normalize, setting, diagnostics)
+    ready, seen = prepare_intensities(
+        image, mask, normalize, setting,
+        bias_correction=bias_correction, landmarks=landmarks, reference=reference,
+    )  # fmt: skip
     values, found = _radiomics(ready, mask, parameters)
     if with_morphology:
         values |= {f"morphology__{name}": value for name, value in morphology(mask).items()}
-    return CaseFeatures(values, diagnostics | found)
+    return CaseFeatures(values, diagnostics | seen | found)
 
 
 def _describe(image: Volume, mask: Mask) -> dict[str, Any]:
@@ -161,27 +167,6 @@ def _describe(image: Volume, mask: Mask) -> dict[str, Any]:
         "tumor_mean": float(inside.mean()),
         "tumor_sd": float(inside.std()),
     }
-
-
-def _normalized(
-    image: Volume, mask: Mask, normalize: str, setting: dict[str, Any], diagnostics: dict[str, Any]
-) -> Volume:
-    diagnostics["tumor_in_body"] = None
-    if normalize == "none":
-        return image
-    if normalize == "image":
-        return Volume.from_sitk(imageoperations.normalizeImage(image.to_sitk(), **setting))
-    body = body_mask(image)
-    inside = float(body[mask.array].mean())
-    diagnostics["tumor_in_body"] = inside
-    if inside < _LEAST_IN_BODY:
-        raise ExtractionError(
-            f"only {inside:.0%} of the tumor lies in what was taken for the body",
-            "Body normalization needs air around the body: for an image cropped inside it "
-            "set features.normalize to image or none.",
-        )
-    scale = float(setting.get("normalizeScale", 1))
-    return normalize_body(image, body=body, scale=scale, outliers=setting.get("removeOutliers"))
 
 
 def _radiomics(

@@ -113,7 +113,8 @@ def sequence_parameters(settings: FeatureSettings, sequence: str) -> dict[str, A
     Raises
     ------
     ConfigError
-        No such preset, a faulty file, or a file that would normalize a second time.
+        No such preset, a faulty file, a file that would normalize a second time, or one that
+        cuts outliers of what is no z-score.
     """
     own: dict[str, Path] = {str(name): path for name, path in settings.settings.items()}
     path = own.get(sequence) or preset_path(settings.preset, sequence)
@@ -122,5 +123,13 @@ def sequence_parameters(settings: FeatureSettings, sequence: str) -> dict[str, A
         raise ConfigError(
             f"{path.name} says normalize: true, and the study normalizes by {settings.normalize} already",
             "Set normalize: false in the file, or features.normalize: none in the study.",
+        )
+    if settings.normalize in ("percentile", "nyul") and (parameters.get("setting") or {}).get(
+        "removeOutliers"
+    ):
+        raise ConfigError(
+            f"{path.name} says removeOutliers, which counts standard deviations: normalize:"
+            f" {settings.normalize} has none",
+            "Take it out, or normalize by body, image or reference.",
         )
     return parameters

@@ -18,10 +18,10 @@ from radiomics_npc.features.case_job import (
     extraction_recipe,
     measure_pair,
     one_itk_thread,
+    read_job,
 )
 from radiomics_npc.features.repeated import REPEAT_FAILURE_COLUMNS, REPEAT_INDEX, RepeatedFeatures
 from radiomics_npc.imaging.perturbation import Perturbation, default_perturbations, perturb
-from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
@@ -154,7 +154,7 @@ def _run(item: _Repeats) -> _Result:
     """Do all perturbations of one case in a worker; errors become its result."""
     result = _Result(item.job.patient_id, item.job.sequence, {}, {}, 0)
     store = item.job.store
-    pair: list[tuple[Volume, Mask]] = []
+    pair: list[tuple[Volume, Mask, Mask | None]] = []
     for perturbation in item.perturbations:
         stage = ["read"]
         try:
@@ -180,16 +180,27 @@ def _perturbed_key(job: CaseJob, perturbation: Perturbation) -> str:
 
 
 def _compute(
-    job: CaseJob, perturbation: Perturbation, pair: list[tuple[Volume, Mask]], stage: list[str]
+    job: CaseJob, perturbation: Perturbation, pair: list[tuple[Volume, Mask, Mask | None]], stage: list[str]
 ) -> dict[str, Any]:
-    """Measure one perturbation; ``pair`` keeps image and mask for the next."""
-    assert job.files is not None
+    """Measure one perturbation; ``pair`` keeps image and masks for the next."""
     if not pair:
-        pair.append(read_pair(job.files, job.recipe["on_mismatch"]))
+        pair.append(read_job(job))
     stage[0] = "perturb"
-    image, mask = perturb(*pair[0], perturbation)
+    before, drawn, reference = pair[0]
+    image, mask = perturb(before, drawn, perturbation)
+    if reference is not None and perturbation.moves == "both":
+        reference = _moved_along(reference, drawn, perturbation)
     stage[0] = "extract"
-    return measure_pair(image, mask, job.recipe)
+    return measure_pair(image, mask, job.recipe, reference)
+
+
+def _moved_along(reference: Mask, mask: Mask, perturbation: Perturbation) -> Mask:
+    """The reference tissue, moved as the image is."""
+    motion = replace(perturbation, noise=0.0, grow=0.0, contour=False)
+    share = Volume(
+        reference.array.astype(float), reference.spacing_mm, reference.origin_mm, reference.direction
+    )
+    return replace(reference, array=perturb(share, mask, motion)[0].array > 0.5)
 
 
 def _tabulate(results: list[_Result], cohort: Cohort, names: list[str]) -> RepeatedFeatures:

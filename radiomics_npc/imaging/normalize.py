@@ -1,7 +1,10 @@
 """Intensity normalization. MR intensities have no unit, so images are put on a common scale.
 
 A z-score over the whole image depends on how much air is in view, which is a
-choice of the technician. The z-score over the body does not.
+choice of the technician. The z-score over the body does not, nor do percentiles
+of the body. What is learnt from other images stands in
+:mod:`radiomics_npc.imaging.nyul`, what needs a second mask in
+:mod:`radiomics_npc.imaging.reference_tissue`.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.volume import Volume
 
-__all__ = ["body_mask", "normalize_body"]
+__all__ = ["body_mask", "normalize_body", "normalize_image", "normalize_percentile"]
 
 _BINS = 256
 
@@ -118,6 +122,103 @@ def normalize_body(
     array = (volume.array.astype(float) - inside.mean()) / spread
     if outliers is not None:
         array = np.clip(array, -outliers, outliers)
+    return replace(volume, array=array * scale)
+
+
+def normalize_image(volume: Volume, *, scale: float = 1.0, outliers: float | None = None) -> Volume:
+    """Z-score of the intensities over the whole image, air and all.
+
+    What PyRadiomics does with ``normalize: true``, to the last digit. It
+    depends on how much air is in view: see :func:`normalize_body`.
+
+    Parameters
+    ----------
+    volume : Volume
+    scale : float
+        Factor on the z-score, as PyRadiomics' ``normalizeScale``.
+    outliers : float, optional
+        Clip z-scores at plus and minus this many standard deviations.
+
+    Returns
+    -------
+    Volume
+        0 is the mean of the image; double precision, or single where the image has it.
+
+    Raises
+    ------
+    ImageError
+        The image has one single intensity.
+
+    Examples
+    --------
+    >>> array = np.arange(8.0).reshape(2, 2, 2)
+    >>> found = normalize_image(Volume(array, (1.0, 1.0, 5.0))).array
+    >>> round(float(found.mean()), 9), round(float(found.std(ddof=1)), 9)
+    (0.0, 1.0)
+    """
+    if volume.array.min() == volume.array.max():
+        raise ImageError("the image has one single intensity", "Use normalize: none for such an image.")
+    array = sitk.GetArrayFromImage(sitk.Normalize(volume.to_sitk()))
+    if outliers is not None:
+        array = np.clip(array, -outliers, outliers)
+    return replace(volume, array=array * scale)
+
+
+def normalize_percentile(
+    volume: Volume,
+    *,
+    body: NDArray[np.bool_] | None = None,
+    low: float = 1.0,
+    high: float = 99.0,
+    clip: bool = False,
+    scale: float = 1.0,
+) -> Volume:
+    """Intensities between two percentiles of the body as 0 to 1.
+
+    The ends do not feel the brightest voxels (vessels, fat next to the coil),
+    which mean and standard deviation do.
+
+    Parameters
+    ----------
+    volume : Volume
+    body : array of bool, optional
+        The body, if already found; by default :func:`body_mask`.
+    low, high : float
+        Percentiles of the body that become 0 and ``scale``.
+    clip : bool
+        Cut what lies beyond them. By default the line goes on, so that no
+        two intensities become one.
+    scale : float
+        What the higher percentile becomes.
+
+    Returns
+    -------
+    Volume
+        Double precision.
+
+    Raises
+    ------
+    ImageError
+        Both percentiles of the body are one intensity, or intensities are not finite.
+
+    Examples
+    --------
+    >>> array = np.zeros((3, 20, 20))
+    >>> array[:, 5:15, 5:15] = np.arange(100.0, 200.0).reshape(10, 10)
+    >>> found = normalize_percentile(Volume(array, (1.0, 1.0, 5.0)), low=0, high=100)
+    >>> [round(float(found.array[0, 5, column]), 3) for column in (0, 5, 14)]
+    [-1.01, 0.0, 0.091]
+    """
+    inside = volume.array[body_mask(volume) if body is None else body]
+    start, end = (float(value) for value in np.percentile(inside, (low, high)))
+    if start == end:
+        raise ImageError(
+            f"percentiles {low:g} and {high:g} of the body are one intensity",
+            "Use normalize: none for such an image.",
+        )
+    array = (volume.array.astype(float) - start) / (end - start)
+    if clip:
+        array = np.clip(array, 0.0, 1.0)
     return replace(volume, array=array * scale)
 
 

@@ -205,8 +205,8 @@ def require_same_extraction(model: Any, features: FeatureTable | None) -> None:
         raise ConfigError("the model needs radiomic features", "Set features in the study of this cohort.")
     for sequence, recipe in features.settings["sequences"].items():
         asked = trained.get(sequence, recipe)  # the model takes nothing from a sequence it was not trained on
-        for part in ("pyradiomics", "normalize"):
-            if asked[part] != recipe[part]:
+        for part in ("pyradiomics", "normalize", "bias_correction", "landmarks"):
+            if asked.get(part) != recipe.get(part):
                 raise ConfigError(
                     f"{sequence} features are extracted with other settings ({part}) than the model's",
                     "Take the preset and settings of the study that the model comes from.",
