@@ -71,9 +71,7 @@ def as_optional(label: Label | tuple[Label, ...] | None) -> Label | tuple[Label,
     return label
 
 
-def find_regions(
-    regions: Sequence[Region], label: Label | tuple[Label, ...], file: str, *, any_value: bool = False
-) -> list[Region]:
+def find_regions(regions: Sequence[Region], label: Label | tuple[Label, ...], file: str) -> list[Region]:
     """Find the regions that a label means.
 
     A name is looked for as it is written; then without regard to case, spaces, ``-`` and ``_``; then
@@ -88,8 +86,6 @@ def find_regions(
         gtvnd?``: a patient without involved nodes).
     file : str
         For the message.
-    any_value : bool
-        Take a value for what it is, listed or not: an array with one layer.
 
     Returns
     -------
@@ -122,7 +118,7 @@ def find_regions(
     for part in parts:
         wanted, optional = _is_optional(part, regions)
         try:
-            found.append(_find(regions, wanted, file, any_value))
+            found.append(_find(regions, wanted, file))
         except RegionAbsentError as error:
             if not optional or len(parts) == 1:
                 missing.append((str(wanted), error))
@@ -146,14 +142,11 @@ def _is_optional(part: Label, regions: Sequence[Region]) -> tuple[Label, bool]:
     return (int(bare) if re.fullmatch(r"[+-]?\d+", bare) else bare), True
 
 
-def _find(regions: Sequence[Region], wanted: Label, file: str, any_value: bool) -> Region:
+def _find(regions: Sequence[Region], wanted: Label, file: str) -> Region:
     if isinstance(wanted, int):
-        if any_value:
-            return Region((wanted,))
-        there = [r for r in regions if r.values == (wanted,)]
-        if not there:
-            raise RegionAbsentError(f"{file} has no segment {wanted}", _what_is_there(regions))
-        return _one(there, wanted, file)
+        if there := [r for r in regions if r.values == (wanted,)]:
+            return _one(there, wanted, file)
+        raise RegionAbsentError(f"{file} holds no label {wanted}", _what_is_there(regions, values=True))
     if not any(r.names for r in regions):
         raise MaskError(
             f"{file} has no segment {wanted!r}: it names none",
@@ -177,30 +170,31 @@ def _comparisons(wanted: str) -> Iterator[Callable[[str], bool]]:
 
 
 def _one(there: Iterable[Region], wanted: Label, file: str) -> Region:
-    unique = list(dict.fromkeys(there))
+    unique = {(r.layer, r.values): r for r in there}
     if len(unique) > 1:
-        names = " or ".join(f"{_called(r)} (number {_numbers(r)})" for r in unique)
+        names = " or ".join(_called(r, True) for r in unique.values())
         raise MaskError(
             f"{wanted!r} may be {names} in {file}",
             "Write the name as it stands there, or merge them with +; regions of one name must be renamed.",
         )
-    return unique[0]
+    return next(iter(unique.values()))
 
 
-def _numbers(region: Region) -> str:
-    return "+".join(map(str, region.values))
+def _called(region: Region, value: bool = False) -> str:
+    number = "+".join(map(str, region.values))
+    if not region.names:
+        return number
+    return f"{region.names[0]} ({number})" if value else region.names[0]
 
 
-def _called(region: Region) -> str:
-    return region.names[0] if region.names else _numbers(region)
-
-
-def _what_is_there(regions: Sequence[Region], wanted: str = "") -> str:
+def _what_is_there(regions: Sequence[Region], wanted: str = "", *, values: bool = False) -> str:
     if not regions:
         return "It holds no segment at all."
-    names = list(dict.fromkeys(_called(r) for r in regions))
+    named = [r for r in regions if r.names]
+    names = list(dict.fromkeys(_called(r, values) for r in named or regions))
     shown = ", ".join(names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    by_plain = {plain(name): name for r in regions for name in r.names}
+    by_plain = {plain(name): name for r in named for name in r.names}
     near = get_close_matches(plain(wanted), by_plain, n=1, cutoff=0.6) if len(names) > 1 else []
-    return f"It has: {shown}{more}." + (f" Nearest: {by_plain[near[0]]}." if near else "")
+    begin = "It has" if named else "Values in it"
+    return f"{begin}: {shown}{more}." + (f" Nearest: {by_plain[near[0]]}." if near else "")

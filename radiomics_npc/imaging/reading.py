@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import SimpleITK as sitk
-from numpy.typing import NDArray
-
-from radiomics_npc.cohort.cases import ImageFiles
-from radiomics_npc.errors import ImageError, MaskError
+from radiomics_npc.cohort.cases import ImageFiles, Label
+from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom import is_series, read_series
-from radiomics_npc.imaging.grid import grid_difference, overlap, reorient_mask, resample_mask
-from radiomics_npc.imaging.nifti import require_whole_nifti
+from radiomics_npc.imaging.dicom_objects import find_mask_object, is_dicom
+from radiomics_npc.imaging.grid import embed_mask, grid_difference, overlap, reorient_mask, resample_mask
+from radiomics_npc.imaging.itk_files import as_3d, read_file
+from radiomics_npc.imaging.label_maps import read_label_map
+from radiomics_npc.imaging.labels import as_optional
+from radiomics_npc.imaging.rtstruct import read_rtstruct
+from radiomics_npc.imaging.seg import read_seg
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = ["place_mask", "read_image", "read_mask", "read_pair"]
 
-_MOST_VALUES = 10
 
-
-def read_image(path: Path) -> Volume:
+def read_image(path: Path, series: str | None = None) -> Volume:
     """Read a 3D image.
 
     Parameters
     ----------
     path : Path
-        Folder of a DICOM series, or a NIfTI, NRRD or MetaImage file.
+        Folder of a DICOM series, a DICOM file of several frames, or a NIfTI, NRRD or MetaImage file.
+    series : str, optional
+        SeriesInstanceUID, where the folder holds several series.
 
     Returns
     -------
@@ -53,153 +51,62 @@ def read_image(path: Path) -> Volume:
     path = Path(path)
     if not path.exists():
         raise ImageError(f"{path.name} does not exist", "Check the path, or the name in the manifest.")
-    if path.is_dir():
-        return read_series(path)
-    return Volume.from_sitk(_as_3d(_read_file(path), path.name))
+    if path.is_dir() or (is_series(path) and is_dicom(path)):
+        return read_series(path) if series is None else read_series(path, series)
+    return Volume.from_sitk(as_3d(read_file(path), path.name))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ITK from printing warnings with absolute paths; its errors still come as exceptions."""
-    before = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(before)
-
-
-def _read_file(path: Path) -> sitk.Image:
-    if is_series(path):
-        raise ImageError(
-            f"{path.name} is of no known kind",
-            "Give the folder of a DICOM series, or a .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd file.",
-        )
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        require_whole_nifti(path)
-    try:
-        with _quiet():
-            return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        # ITK's message is a page long and holds the absolute path
-        if "orthonormal" in str(error):
-            reason = "its axes are not perpendicular (sheared)"
-        elif path.stat().st_size == 0:
-            reason = "it is empty"
-        else:
-            reason = "it is damaged, truncated, or of another kind than its name says"
-        raise ImageError(f"{path.name} cannot be read: {reason}", "Export or convert it again.") from error
-
-
-def _as_3d(image: sitk.Image, name: str) -> sitk.Image:
-    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
-        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        size = "x".join(map(str, image.GetSize()))
-        kind = f"{size}, {image.GetNumberOfComponentsPerPixel()} values a voxel"
-        raise ImageError(f"{name} is no 3D gray image ({kind})", "Give one volume a file.")
-    return image
-
-
-def read_mask(path: Path, label: int | str | None = None) -> Mask:
-    """Read a mask.
+def read_mask(path: Path, label: Label | tuple[Label, ...] | None = None, like: Volume | None = None) -> Mask:
+    """Read a mask, whatever it is stored as.
 
     Parameters
     ----------
     path : Path
-        NIfTI, NRRD or MetaImage file.
-    label : int or str, optional
-        The tumor's value, or its segment name in a ``.seg.nrrd``. Without it the
-        mask must hold two values, of which the higher is inside (0 and 255, 1
-        and 2, ...): the threshold lies halfway between them.
+        NIfTI, NRRD (also ``.seg.nrrd``) or MetaImage file; DICOM SEG or RTSTRUCT, as a file or as a
+        folder that holds one.
+    label : int, str or tuple of them, optional
+        The tumor's value, or its name: of a segment, of a region of interest, or in a table beside the
+        file (see :func:`radiomics_npc.imaging.label_tables.find_table`). How names are compared, and
+        how several are merged, says :func:`radiomics_npc.imaging.labels.find_regions`. Without it the
+        mask must hold one region: two values, of which the higher is inside (0 and 255, 1 and 2, ...;
+        the threshold lies halfway between them), one segment, or one region of interest.
+    like : Volume, optional
+        The image. Contours of an RTSTRUCT are filled on its grid; a DICOM SEG takes the distance
+        between slices from it where the file does not tell; others do not need it.
 
     Returns
     -------
     Mask
-        With at least one voxel inside.
+        With at least one voxel inside; on the grid of its file, or for an RTSTRUCT on that of the image.
 
     Raises
     ------
+    RegionAbsentError
+        The mask is sound, but nothing is drawn, or the label does not occur.
     MaskError
-        The file is absent, damaged or no 3D mask; nothing is drawn; there are
-        more than two values and no label; the label does not occur.
+        The file is absent, damaged or no 3D mask; there are several regions and no label; the label
+        fits several, or the file names none.
     """
     path = Path(path)
     if not path.exists():
         raise MaskError(f"{path.name} does not exist", "Check the path, or the name in the manifest.")
-    if path.is_dir():
-        raise MaskError(f"{path.name} is a folder", "Give the mask as a NIfTI or NRRD file.")
-    try:
-        image = _read_file(path)
-        if isinstance(label, str):
-            image, label = _segment(image, label, path.name)
-        image = _as_3d(image, path.name)
-    except ImageError as error:
-        raise MaskError(error.message, error.remedy) from error
-    array = sitk.GetArrayFromImage(image)
-    inside = _two_valued(array, path.name) if label is None else _labeled(array, label, path.name)
-    return Mask(inside, image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-
-
-def _segment(image: sitk.Image, name: str, file: str) -> tuple[sitk.Image, int]:
-    """Find a segment of a ``.seg.nrrd`` by its name: the layer it lies in, and its value there."""
-    keys = [
-        k.removesuffix("_Name")
-        for k in image.GetMetaDataKeys()
-        if k.startswith("Segment") and k.endswith("_Name")
-    ]
-    names = {image.GetMetaData(f"{key}_Name"): key for key in keys}
-    if name not in names:
-        known = (
-            f"It has: {', '.join(names)}."
-            if names
-            else "Give a label value; only .seg.nrrd files name segments."
-        )
-        raise MaskError(f"{file} has no segment {name!r}", known)
-    key = names[name]
-    value = image.GetMetaData(f"{key}_LabelValue") if image.HasMetaDataKey(f"{key}_LabelValue") else "1"
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        layer = int(image.GetMetaData(f"{key}_Layer"))
-        image = sitk.VectorIndexSelectionCast(image, layer)
-    return image, int(value)
-
-
-def _values(array: NDArray[Any]) -> str:
-    values = np.unique(array)
-    shown = ", ".join(f"{v:g}" for v in values[:_MOST_VALUES])
-    return shown + (f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else "")
-
-
-def _two_valued(array: NDArray[Any], name: str) -> NDArray[np.bool_]:
-    low, high = array.min(), array.max()
-    if not np.isfinite([float(low), float(high)]).all():
-        raise MaskError(f"{name} holds values that are not finite", "Save the mask again as whole numbers.")
-    if low == high:
-        what = "is empty" if low == 0 else f"holds one value only ({low:g})"
-        raise MaskError(f"{name} {what}: nothing is drawn", "Draw the tumor and save the mask again.")
-    inside = array > (float(low) + float(high)) / 2
-    # as quick as two passes: np.unique would sort millions of voxels
-    if not np.array_equal(array, np.where(inside, high, low)):
-        raise MaskError(
-            f"{name} holds more than two values ({_values(array)})",
-            "Say which is the tumor: column label of the manifest.",
-        )
-    return inside
-
-
-def _labeled(array: NDArray[Any], label: int, name: str) -> NDArray[np.bool_]:
-    inside = np.asarray(array == label)
-    if not inside.any():
-        raise MaskError(f"{name} holds no label {label}", f"Values in it: {_values(array)}.")
-    return inside
+    if path.is_dir() or (is_series(path) and is_dicom(path)):
+        file, kind = find_mask_object(path)
+        if kind == "SEG":
+            return read_seg(file, label, like)
+        if like is None:
+            raise MaskError(f"{file.name} holds contours, which need an image", "Give the image they lie on.")
+        return read_rtstruct(file, label, like)
+    return read_label_map(path, label)
 
 
 def place_mask(mask: Mask, image: Volume, on_mismatch: str = "error") -> Mask:
     """Put a mask on the grid of its image.
 
     A mask on the same grid, within a hundredth of a voxel, takes the image's
-    geometry exactly. One whose axes are flipped or in another order is
-    rearranged without interpolation.
+    geometry exactly. One whose axes are flipped or in another order, or which
+    was cropped to a part of the image (as 3D Slicer and DICOM SEG do), is
+    rearranged and put in its place without interpolation.
 
     Parameters
     ----------
@@ -226,6 +133,9 @@ def place_mask(mask: Mask, image: Volume, on_mismatch: str = "error") -> Mask:
             f"mask and image do not overlap ({grid_difference(image, mask)})",
             "Check that both are of the same patient and series, and that the mask's header is right.",
         )
+    embedded = embed_mask(mask, image)
+    if embedded is not None:
+        return embedded
     if on_mismatch == "resample":
         return resample_mask(mask, image)
     raise MaskError(
@@ -250,14 +160,17 @@ def read_pair(files: ImageFiles, on_mismatch: str = "error") -> tuple[Volume, Ma
 
     Raises
     ------
+    RegionAbsentError
+        Nothing is drawn of the region; where ``files.optional`` that is no fault.
     ImageError, MaskError
         As :func:`read_image`, :func:`read_mask` and :func:`place_mask`; also
         where there is no mask.
     """
     if files.mask is None:
-        raise MaskError("there is no mask", "Draw the tumor, or leave the sequence out of the study.")
-    image = read_image(files.image)
-    mask = read_mask(files.mask, files.label)
+        kind = RegionAbsentError if files.optional else MaskError
+        raise kind("there is no mask", "Draw the tumor, or leave the sequence out of the study.")
+    image = read_image(files.image, files.series)
+    mask = read_mask(files.mask, as_optional(files.label) if files.optional else files.label, image)
     try:
         return image, place_mask(mask, image, on_mismatch)
     except MaskError as error:
