@@ -8,6 +8,7 @@ __all__ = [
     "CheckFailedError",
     "CohortError",
     "ConfigError",
+    "DownloadError",
     "ExtractionError",
     "HorizonError",
     "ImageError",
@@ -53,6 +54,10 @@ class CohortError(RadiomicsNPCError):
 
 class CheckFailedError(CohortError):
     """The check found errors, so nothing was run."""
+
+
+class DownloadError(RadiomicsNPCError):
+    """A data set cannot be downloaded, or what came is not what its record says."""
 
 
 class ImageError(RadiomicsNPCError):
