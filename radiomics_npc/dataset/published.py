@@ -23,7 +23,7 @@ __all__ = ["Count", "Numbers", "PublishedStage", "published_notes", "published_s
 class Count(NamedTuple):
     """A printed count with its printed percentage."""
 
-    count: int
+    patients: int
     percent: float
 
 
@@ -93,7 +93,7 @@ def published_stages() -> dict[str, PublishedStage]:
     >>> sum(group.patients for group in table.values())
     278
     >>> table["IVA"].factors["N"]["N1"]
-    Count(count=31, percent=31.9)
+    Count(patients=31, percent=31.9)
     >>> table["IVB"].numbers["age"].median
     59.0
     """

@@ -136,7 +136,7 @@ def _header(file: Path) -> Any:
 def _frames(header: Any) -> list[dict[str, Any]]:
     """One record a slice."""
     try:
-        common = {"series": str(header.get("SeriesInstanceUID", ""))}
+        common: dict[str, Any] = {"series": str(header.get("SeriesInstanceUID", ""))}
         common |= {name: _number(header.get(tag)) for name, tag in _NUMBERS.items()}
         common |= {name: _word(header.get(tag)) for name, tag in _WORDS.items()}
         common |= {"contrast_agent": _contrast(header), "format": "DICOM"}
@@ -160,7 +160,7 @@ def _of_groups(frame: Any, shared: Any, common: dict[str, Any]) -> dict[str, Any
                 return found[0]
         return {}
 
-    found = {name: _number(group(where).get(tag)) for name, (where, tag) in _GROUPS.items()}
+    found: dict[str, Any] = {name: _number(group(where).get(tag)) for name, (where, tag) in _GROUPS.items()}
     found = {name: common[name] if value is None else value for name, value in found.items()}
     suppressed = _word(group("MRModifierSequence").get("SpectrallySelectedSuppression"))
     found["fat_saturation"] = None if not suppressed else "no" if suppressed == "NONE" else "yes"

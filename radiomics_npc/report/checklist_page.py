@@ -11,7 +11,7 @@ from typing import Any
 from radiomics_npc.report.checklist_answers import FILLED, NOT_APPLICABLE, OPEN
 from radiomics_npc.report.checklists import Checklist
 
-__all__ = ["checklists_html"]
+__all__ = ["checklists_html", "report_style"]
 
 _CLASSES = {FILLED: "", OPEN: " open", NOT_APPLICABLE: " na"}
 
@@ -45,7 +45,7 @@ def checklists_html(checklists: Sequence[Checklist], content: Mapping[str, Any])
     return environment.from_string(_template("checklists")).render(
         title=content.get("title") or content.get("study") or "Study",
         simulated=bool(content.get("simulated")),
-        style=Markup(_style_of_the_report()),
+        style=Markup(report_style()),
         checklists=[_shown(checklist) for checklist in checklists],
         classes=_CLASSES,
         version=(content.get("versions") or {}).get("radiomics-npc", ""),
@@ -57,7 +57,8 @@ def _template(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def _style_of_the_report() -> str:
+def report_style() -> str:
+    """The style sheet of the report, for pages that look like it."""
     found = re.search(r"<style>.*?</style>", _template("report"), flags=re.S)
     assert found is not None
     return found[0]
