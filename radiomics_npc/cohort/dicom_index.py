@@ -1,0 +1,283 @@
+"""The DICOM series of a folder, found by their headers wherever the files lie."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from radiomics_npc.cohort.dicom_headers import (
+    FRAME_GROUPS,
+    HEADER_TAGS,
+    functional_group,
+    is_image,
+    plane_of,
+    series_headers,
+)
+from radiomics_npc.cohort.dicom_series import DicomIndex, DicomSeries
+from radiomics_npc.cohort.findings import Finding
+from radiomics_npc.cohort.sequences import judge_sequence
+from radiomics_npc.errors import CohortError
+
+__all__ = ["DicomIndex", "DicomSeries", "index_dicom"]
+
+_EXPORT = "Export it again, or remove it."
+
+
+def index_dicom(root: Path, names: Mapping[Any, Sequence[str]] | None = None) -> DicomIndex:
+    """Find the DICOM series in and below a folder by their headers.
+
+    Files belong together by SeriesInstanceUID, whatever their names and
+    folders. Pixels are not read: about 0.5 ms a file.
+
+    Parameters
+    ----------
+    root : Path
+    names : mapping of sequence to texts, optional
+        ``cohort.sequence_names``; see
+        :func:`radiomics_npc.cohort.sequences.judge_sequence`.
+
+    Returns
+    -------
+    DicomIndex
+        A sequence of DicomSeries. What cannot be read is among its findings and
+        hides nothing else; files that are no DICOM are counted there.
+
+    Raises
+    ------
+    CohortError
+        There is no such folder.
+
+    Examples
+    --------
+    >>> index_dicom(Path("/somewhere"))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.CohortError: folder somewhere does not exist. Check the path.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise CohortError(f"folder {root.name} does not exist", "Check the path.")
+    scan = _Scan()
+    with warnings.catch_warnings():
+        # pydicom warns of odd values in elements; what is used is checked here
+        warnings.simplefilter("ignore")
+        for path in _files(root):
+            scan.add(path)
+        return scan.index(names or {})
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+@dataclass
+class _Part:
+    """What is kept of the files of one series."""
+
+    first: Any
+    files: list[Path] = field(default_factory=list)
+    images: list[_Image] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """Of one image, or one frame: where it lies, and what must not vary within a sequence."""
+
+    orientation: tuple[float, ...]
+    position: tuple[float, ...]
+    echo: float
+    inverted: bool
+
+
+@dataclass
+class _Scan:
+    parts: dict[tuple[str, str, str, str], _Part] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    series_of: dict[str, str] = field(default_factory=dict)
+    in_folder: dict[Path, set[str]] = field(default_factory=lambda: defaultdict(set))
+    passed: int = 0
+    copies: int = 0
+
+    def add(self, path: Path) -> None:
+        """Read the header of one file."""
+        import pydicom
+
+        try:
+            with path.open("rb") as stream:
+                start = stream.read(132)
+                if start[128:] != b"DICM":
+                    self._pass_over(path, start)
+                    return
+                stream.seek(0)
+                header = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=HEADER_TAGS)
+                if path.name == "DICOMDIR" or header.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+                    self.passed += 1
+                    return
+                self._keep(path, header)
+        except Exception as error:  # noqa: BLE001
+            # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
+            self._fault(path, f"the header is damaged or truncated ({type(error).__name__})")
+
+    def _pass_over(self, path: Path, start: bytes) -> None:
+        if path.suffix.lower() == ".dcm" or start[:2] == b"\x08\x00":
+            self._fault(path, "is no DICOM file, or is damaged")
+        else:
+            self.passed += 1
+
+    def _fault(self, path: Path, problem: str, patient_id: str = "") -> None:
+        self.findings.append(Finding.error(problem, _EXPORT, patient_id, where=path.name))
+
+    def _keep(self, path: Path, header: Any) -> None:
+        patient, study, uid, instance = (
+            str(header.get(tag) or "").strip()
+            for tag in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        )
+        if not uid:
+            self._fault(path, "the header lacks SeriesInstanceUID", patient)
+            return
+        image = is_image(header)
+        images = _images(header) if image else []
+        if instance:
+            if instance in self.series_of:
+                self.copies += 1
+                return
+            self.series_of[instance] = uid
+        kind = "image" if image else str(header.get("Modality") or "")
+        part = self.parts.setdefault((patient, study, uid, kind), _Part(header))
+        part.files.append(path)
+        part.images += images
+        self.in_folder[path.parent].add(uid)
+
+    def index(self, names: Mapping[Any, Sequence[str]]) -> DicomIndex:
+        """Make the series, once all files are read."""
+        order = sorted(self.parts, key=lambda k: (k[0], k[1], _series_number(self.parts[k].first), k[2:]))
+        series = tuple(self._series(key, self.parts[key], names) for key in order)
+        counts = (
+            (self.passed, "files that are no DICOM, or a DICOMDIR, passed over"),
+            (self.copies, "copies of images passed over (same SOPInstanceUID)"),
+        )
+        infos = [Finding.info(f"{count} {what}") for count, what in counts if count]
+        return DicomIndex(series, (*self.findings, *infos))
+
+    def _series(
+        self, key: tuple[str, str, str, str], part: _Part, names: Mapping[Any, Sequence[str]]
+    ) -> DicomSeries:
+        patient, study, uid, kind = key
+        header = part.first
+        folder = part.files[0].parent
+        alone = folder.name if self.in_folder[folder] == {uid} else ""
+        plane, slices, conflict = _geometry(part.images)
+        facts = series_headers(header, alone, conflict)
+        found = DicomSeries(
+            patient, study, uid, facts.description, facts.protocol, facts.modality, tuple(part.files)
+        )
+        if kind != "image":
+            references = _references(header) or self._drawn_on(part)
+            return replace(found, why="no image", references=references, regions=_regions(header))
+        if any(image.inverted for image in part.images):
+            self.findings.append(
+                Finding.warning(
+                    "stored to be shown inverted (MONOCHROME1); values are read as stored",
+                    "See whether tissue is as bright as in other patients.",
+                    patient,
+                    where=facts.description or part.files[0].name,
+                )
+            )
+        judged = judge_sequence(facts, names)
+        return replace(found, sequence=judged.sequence, why=judged.why, plane=plane, slices=slices)
+
+    def _drawn_on(self, part: _Part) -> tuple[str, ...]:
+        """Series of the images that frames of a SEG were derived from, where it names no series."""
+        uids = []
+        for frame in part.first.get(FRAME_GROUPS[1]) or []:
+            for derivation in frame.get("DerivationImageSequence") or []:
+                for source in derivation.get("SourceImageSequence") or []:
+                    uids.append(self.series_of.get(str(source.get("ReferencedSOPInstanceUID")), ""))
+        return tuple(dict.fromkeys(uid for uid in uids if uid))
+
+
+_DICOMDIR = "1.2.840.10008.1.3.10"
+
+
+def _series_number(header: Any) -> int:
+    try:
+        return int(header.get("SeriesNumber") or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _images(header: Any) -> list[_Image]:
+    """One entry an image or frame that has a place in space."""
+    inverted = header.get("PhotometricInterpretation") == "MONOCHROME1"
+    if FRAME_GROUPS[1] not in header:
+        places = [(header, header, header.get("EchoTime"))]
+    else:
+        places = [
+            (
+                functional_group(header, i, "PlaneOrientationSequence") or {},
+                functional_group(header, i, "PlanePositionSequence") or {},
+                (functional_group(header, i, "MREchoSequence") or {}).get("EffectiveEchoTime"),
+            )
+            for i in range(len(header[FRAME_GROUPS[1]].value))
+        ]
+    found = []
+    for orientation, position, echo in places:
+        cosines, at = orientation.get("ImageOrientationPatient"), position.get("ImagePositionPatient")
+        if cosines is not None and at is not None and len(cosines) == 6 and len(at) == 3:
+            placed = tuple(float(x) for x in cosines), tuple(float(x) for x in at)
+            found.append(_Image(*placed, float(echo or 0), inverted))
+    return found
+
+
+def _geometry(images: list[_Image]) -> tuple[str, int, str]:
+    """Plane, number of slices, and why the images make no single stack (empty if they may)."""
+    if not images:
+        return "", 0, "no position in space"
+    cosines = np.array([image.orientation for image in images])
+    positions = np.array([image.position for image in images])
+    # 0.01 is half a degree: as stored, not as the reader demands
+    if np.abs(cosines - cosines[0]).max() > 0.01:
+        planes = {plane_of(c) for c in np.unique(cosines.round(3), axis=0)}
+        places = len(np.unique(np.hstack([cosines, positions]).round(2), axis=0))
+        return (
+            (planes.pop() if len(planes) == 1 else "mixed"),
+            places,
+            "several orientations, as a localizer has",
+        )
+    along = positions @ np.cross(cosines[0, :3], cosines[0, 3:])
+    places = len(np.unique(along.round(2)))
+    conflict = ""
+    if len({round(image.echo, 1) for image in images}) > 1:
+        conflict = "several echo times"
+    elif places < len(images):
+        conflict = "several images at the same place"
+    elif places == 1:
+        conflict = "a single slice"
+    return plane_of(cosines[0]), places, conflict
+
+
+def _references(header: Any) -> tuple[str, ...]:
+    """SeriesInstanceUIDs that an RTSTRUCT or a SEG names."""
+    items = list(header.get("ReferencedSeriesSequence") or [])
+    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            items += list(study.get("RTReferencedSeriesSequence") or [])
+    uids = [str(item.get("SeriesInstanceUID") or "") for item in items]
+    return tuple(dict.fromkeys(uid for uid in uids if uid))
+
+
+def _regions(header: Any) -> tuple[str, ...]:
+    names = [str(item.get("ROIName") or "") for item in header.get("StructureSetROISequence") or []]
+    names += [str(item.get("SegmentLabel") or "") for item in header.get("SegmentSequence") or []]
+    return tuple(names)
