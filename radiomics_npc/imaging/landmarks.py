@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.errors import ConfigError
 from radiomics_npc.imaging.volume import Volume
 from radiomics_npc.storage import content_key, write_json
 
-__all__ = ["Landmarks", "StandardScale", "image_digest", "plain_sequence"]
+__all__ = ["Landmarks", "StandardScale", "image_digest"]
 
 _FORMAT = "radiomics_npc intensity landmarks"
 _VERSION = 1
@@ -56,17 +57,6 @@ def image_digest(volume: Volume) -> str:
     digest = hashlib.sha256(found.astype("<f4").tobytes())
     digest.update(counts.astype("<i8").tobytes())
     return digest.hexdigest()
-
-
-def plain_sequence(name: str) -> str:
-    """Sequence without the region that features are measured in: all regions share one image.
-
-    Examples
-    --------
-    >>> plain_sequence("ce_t1-gtvnd"), plain_sequence("t2")
-    ('ce_t1', 't2')
-    """
-    return name.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -149,10 +139,11 @@ class Landmarks:
         ConfigError
             There is none.
         """
-        found = self.scales.get(plain_sequence(sequence))
+        plain = split_name(sequence)[0]
+        found = self.scales.get(plain)
         if found is None:
             raise ConfigError(
-                f"the landmarks hold no standard scale of {plain_sequence(sequence)}"
+                f"the landmarks hold no standard scale of {plain}"
                 f" (they have {', '.join(sorted(self.scales)) or 'none'})",
                 "Fit them with all sequences of the study.",
             )
