@@ -16,7 +16,7 @@ from radiomics_npc.imaging.rtstruct import read_rtstruct
 from radiomics_npc.imaging.seg import read_seg
 from radiomics_npc.imaging.volume import Mask, Volume
 
-__all__ = ["place_mask", "read_image", "read_mask", "read_pair"]
+__all__ = ["place_mask", "read_drawn", "read_image", "read_mask", "read_pair"]
 
 
 def read_image(path: Path, series: str | None = None) -> Volume:
@@ -144,6 +144,41 @@ def place_mask(mask: Mask, image: Volume, on_mismatch: str = "error") -> Mask:
     )
 
 
+def read_drawn(files: ImageFiles, image: Volume | None = None) -> Mask:
+    """Read the mask of an image, on the grid it was drawn on.
+
+    Parameters
+    ----------
+    files : ImageFiles
+        Of an optional region any part that is drawn will do.
+    image : Volume, optional
+        As ``like`` in :func:`read_mask`.
+
+    Returns
+    -------
+    Mask
+
+    Raises
+    ------
+    RegionAbsentError
+        Nothing is drawn of the region, or an optional one has no mask; where ``files.optional`` that
+        is no fault.
+    MaskError
+        As :func:`read_mask`; also where there is no mask.
+
+    Examples
+    --------
+    >>> read_drawn(ImageFiles(Path("T1.nii")))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.MaskError: there is no mask. Draw the tumor, or leave the sequence out of the study.
+    """
+    if files.mask is None:
+        kind = RegionAbsentError if files.optional else MaskError
+        raise kind("there is no mask", "Draw the tumor, or leave the sequence out of the study.")
+    return read_mask(files.mask, as_optional(files.label) if files.optional else files.label, image)
+
+
 def read_pair(files: ImageFiles, on_mismatch: str = "error") -> tuple[Volume, Mask]:
     """Read an image and its mask, on one grid.
 
@@ -166,12 +201,10 @@ def read_pair(files: ImageFiles, on_mismatch: str = "error") -> tuple[Volume, Ma
         As :func:`read_image`, :func:`read_mask` and :func:`place_mask`; also
         where there is no mask.
     """
-    if files.mask is None:
-        kind = RegionAbsentError if files.optional else MaskError
-        raise kind("there is no mask", "Draw the tumor, or leave the sequence out of the study.")
+    name = "" if files.mask is None else files.mask.name
     image = read_image(files.image, files.series)
-    mask = read_mask(files.mask, as_optional(files.label) if files.optional else files.label, image)
+    mask = read_drawn(files, image)
     try:
         return image, place_mask(mask, image, on_mismatch)
     except MaskError as error:
-        raise MaskError(f"{files.mask.name}: {error.message}", error.remedy) from error
+        raise MaskError(f"{name}: {error.message}", error.remedy) from error

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from radiomics_npc.cohort.cases import Label
+from radiomics_npc.imaging.label_tables import find_table
+
 __all__ = ["stored_files"]
 
 #: ITK reads a header by what stands in it: any of these may name another file.
@@ -12,30 +15,36 @@ _HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NAMED = re.compile(rb"(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", re.IGNORECASE)
 
 
-def stored_files(image: Path) -> list[Path]:
+def stored_files(image: Path, label: Label | tuple[Label, ...] | None = None) -> list[Path]:
     """All files, or folders of files, that the voxels of an image or mask come from.
 
     Parameters
     ----------
     image : Path
         A file, or the folder of a DICOM series.
+    label : int, str or tuple of them, optional
+        Of the region wanted of a mask.
 
     Returns
     -------
     list of Path
-        The image itself, and what a NRRD or MetaImage header names beside it.
+        The image itself, and what a NRRD or MetaImage header names beside it; where the label is a
+        name, also the table that gives the names of its values.
 
     Examples
     --------
     >>> [p.name for p in stored_files(Path("001/T1.nii.gz"))]
     ['T1.nii.gz']
     """
+    parts = label if isinstance(label, tuple) else (label,)
+    table = find_table(image) if any(isinstance(part, str) for part in parts) and not image.is_dir() else None
+    tables = [] if table is None else [table]
     name = _data_file(image) if image.suffix.lower() in _HEADERS and not image.is_dir() else None
     if name is None or name == "LOCAL":
-        return [image]
+        return [image, *tables]
     data = image.parent / name
     # a list or a pattern of files: any file of the folder may be one of them
-    return [image, data if data.is_file() else image.parent]
+    return [image, data if data.is_file() else image.parent, *tables]
 
 
 def _data_file(image: Path) -> str | None:

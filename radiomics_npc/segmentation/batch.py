@@ -259,7 +259,7 @@ def _read(case: Case) -> tuple[dict[Sequence, Volume], list[dict[str, str]]]:
     failures: list[dict[str, str]] = []
     for name in (name for name in SEQUENCES if name in case.images):
         try:
-            volume = read_image(case.images[name].image)
+            volume = read_image(case.images[name].image, case.images[name].series)
             check_image(name, volume)
             images[name] = volume
         except Exception as error:  # noqa: BLE001 - a fault of one image must not cost the others

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
 from radiomics_npc.errors import MaskError
-from radiomics_npc.imaging.reading import place_mask, read_image, read_mask
+from radiomics_npc.imaging.reading import place_mask, read_drawn, read_image
 from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
@@ -201,12 +201,14 @@ def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> tuple[str, list[str
     """All that the arrays depend on, and a digest of every image."""
     contents = {
         name: [
-            [file_digest(file) for file in stored_files(path)] if path is not None and path.exists() else None
-            for path in (files.image, files.mask)
+            [file_digest(file) for file in stored_files(path, label)]
+            if path is not None and path.exists()
+            else None
+            for path, label in ((files.image, None), (files.mask, files.label))
         ]
         for name, files in case.images.items()
     }
-    labels = {name: files.label for name, files in case.images.items()}
+    labels = {name: [files.label, files.series] for name, files in case.images.items()}
     key = content_key(_SCHEMA, contents, labels, grid.pixel_mm, grid.window, MARGIN_PIXELS, on_mismatch)
     return key, [content_key(image) for image, _ in contents.values()]
 
@@ -218,7 +220,7 @@ def _arrays(
     drawn = [name for name, pair in files.items() if pair.mask is not None]
     if not drawn:
         raise MaskError("there is no mask", "Draw the tumor, or leave the patient out of the training.")
-    volumes = {name: read_image(pair.image) for name, pair in files.items()}
+    volumes = {name: read_image(pair.image, pair.series) for name, pair in files.items()}
     frame = find_frame(volumes, grid, MARGIN_PIXELS)
     images = np.stack(
         [
@@ -243,8 +245,7 @@ def _arrays(
 
 def _drawn(files: ImageFiles, image: Volume, frame: Frame, on_mismatch: str) -> NDArray[np.float32]:
     """1 for voxels of the frame that a contour covers by more than half, else 0; NaN beyond its image."""
-    assert files.mask is not None
-    mask: Mask = place_mask(read_mask(files.mask, files.label), image, on_mismatch)
+    mask: Mask = place_mask(read_drawn(files, image), image, on_mismatch)
     share = Volume(mask.array.astype(np.float32), mask.spacing_mm, mask.origin_mm, mask.direction)
     covered = resample(share, frame, outside=np.nan)
     return np.where(np.isnan(covered), covered, covered > 0.5)

@@ -185,7 +185,7 @@ def test_what_resampling_cuts_off_is_said(published, write_mask):
 
 
 def test_an_unforeseen_failure_does_not_hide_the_others(published, monkeypatch):
-    def fail(path):
+    def fail(path, series=None):
         if path.name == "T2WI":
             raise MemoryError(str(path))
         return read_image(path)

@@ -228,7 +228,7 @@ def test_readable_later_though_its_files_are_the_same(cohort, tmp_path, counting
     """A share that was not there, memory that ran out: nothing of that may stay in a mask."""
     one, out = Cohort(cohort.cases[:1], sequences=("t1", "t2")), tmp_path / "masks"
 
-    def reader(path):
+    def reader(path, series=None):
         if path.name.startswith("t2"):
             raise OSError(f"{path} is away")
         return read_image(path)
