@@ -189,7 +189,7 @@ def read_reference(files: ImageFiles, image: Volume, sequence: str, on_mismatch:
     """
     path = require_reference(files, sequence)
     try:
-        return place_mask(read_mask(path, files.reference_label), image, on_mismatch)
+        return place_mask(read_mask(path, files.reference_label, image), image, on_mismatch)
     except MaskError as error:
         raise MaskError(
             f"reference tissue of {sequence}, {path.name}: {error.message}", error.remedy
