@@ -1,9 +1,4 @@
-"""Intensity landmarks of a study: learnt from some of its patients, refused where those are held out.
-
-A standard scale is learnt from images, so that whoever is held out must have no
-part in it. Cross-validation holds everybody out in turn: there landmarks come
-from other patients. A temporal validation may learn them from the early ones.
-"""
+"""Intensity landmarks learnt from the images of a study, or of a part of its patients."""
 
 from __future__ import annotations
 
@@ -14,8 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.reading import read_cohort
 from radiomics_npc.config import read_settings
 from radiomics_npc.errors import CohortError, ConfigError
@@ -23,25 +16,10 @@ from radiomics_npc.features.landmark_images import measure_images
 from radiomics_npc.features.table import FAILURE_COLUMNS
 from radiomics_npc.imaging.landmarks import Landmarks
 from radiomics_npc.imaging.nyul import ImageLandmarks, join_landmarks
+from radiomics_npc.landmark_leak import expected_held_out
 from radiomics_npc.settings import StudySettings
-from radiomics_npc.study_table import held_out_by, split_design
 
-__all__ = [
-    "FittedLandmarks",
-    "find_leak",
-    "held_out_patients",
-    "patients_in_landmarks",
-    "require_unseen",
-    "write_landmarks",
-]
-
-_REMEDY = (
-    "Learn landmarks from other patients (or from the early ones, with validation.design: temporal), or set"
-    " features.normalize to body, percentile or reference, which learn nothing from other patients."
-)
-
-
-# -- learning ----------------------------------------------------------------------------------------
+__all__ = ["FittedLandmarks", "write_landmarks"]
 
 
 @dataclass(frozen=True)
@@ -112,8 +90,13 @@ def write_landmarks(
     settings = study if isinstance(study, StudySettings) else read_settings(study)
     cohort = read_cohort(settings.cohort)
     cases = [case for case in cohort.cases if case.patient_id in _chosen(cohort, patients, keep)]
+    if training and settings.validation.design != "temporal":
+        raise ConfigError(
+            "only a temporal validation has patients who are never held out",
+            "Set validation.design: temporal, or name other patients.",
+        )
     if training:
-        late = set(_held_out(settings, cohort))
+        late = set(expected_held_out(settings, cohort))
         cases = [case for case in cases if case.patient_id not in late]
     bias_correction = settings.features is not None and settings.features.bias_correction
     count = settings.jobs if jobs is None else jobs
@@ -166,140 +149,3 @@ def _named(path: Path) -> set[str]:
         raise ConfigError(f"{path.name} cannot be read", "Give one patient a line.") from None
     cells = [line.split(",")[0].strip().strip('"') for line in lines]
     return {cell for cell in cells if cell and cell.casefold() not in ("patient_id", "id")}
-
-
-# -- refusing ----------------------------------------------------------------------------------------
-
-
-def patients_in_landmarks(cohort: Cohort, landmarks: Landmarks, *, jobs: int = 0) -> frozenset[str]:
-    """Patients of whom an image is among those that landmarks were learnt from.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    landmarks : Landmarks
-    jobs : int
-        Processes; 0 takes all cores. Every image is read.
-
-    Returns
-    -------
-    frozenset of str
-        Found by the content of their images, so another name or format does not hide
-        anybody; an image that cannot be read is not found.
-
-    Examples
-    --------
-    >>> patients_in_landmarks(Cohort(cases=()), Landmarks({}, key="00"), jobs=1)
-    frozenset()
-    """
-    images = measure_images(cohort.cases, cohort.sequences, bias_correction=None, jobs=jobs)
-    return frozenset(
-        image.patient_id
-        for image in images
-        if image.found is not None and landmarks.knows(image.found.digest)
-    )
-
-
-def held_out_patients(settings: StudySettings, y: Outcome, by: pd.Series | None) -> list[str]:
-    """Patients on whom a study validates models.
-
-    Parameters
-    ----------
-    settings : StudySettings
-    y : Outcome
-        Of those who are modelled.
-    by : Series, optional
-        As :func:`radiomics_npc.study_table.held_out_by` gives it.
-
-    Returns
-    -------
-    list of str
-        Everybody, but for a temporal validation without bootstrap, permutation test
-        and learning curve: these take the early patients apart as well. Nobody
-        where the study fits no models.
-
-    Examples
-    --------
-    >>> study = {"cohort": {"path": "data", "outcome": {
-    ...     "time": "m", "unit": "months", "event": "e", "coding": "0/1"}}}
-    >>> y = Outcome([5, 6, 7], [1, 0, 1], ["a", "b", "c"])
-    >>> held_out_patients(read_settings(study), y, None)
-    ['a', 'b', 'c']
-    >>> later = read_settings(study | {"validation": {"design": "temporal", "by": "year", "cut": 2020}})
-    >>> held_out_patients(later, y, pd.Series({"a": 2018, "b": 2021, "c": 2019}))
-    ['b']
-    """
-    if settings.models is None:
-        return []
-    everybody = [str(who) for who in y.patient_id]
-    options = settings.validation
-    further = options.bootstrap or options.permutations or options.learning_curve
-    design = split_design(options, by)
-    if options.design != "temporal" or design is None or further:
-        return everybody
-    return [everybody[k] for task in design.tasks(y, settings.seed) for k in task.test]
-
-
-def _held_out(settings: StudySettings, cohort: Cohort) -> list[str]:
-    """Those whom the study will hold out, as far as known before the features are."""
-    if settings.models is None or cohort.outcome is None:
-        return []
-    endpoint = settings.models.endpoint
-    y = cohort.outcome if endpoint is None else cohort.outcomes[endpoint]
-    by = held_out_by(settings, cohort, pd.Index(y.patient_id, dtype=object))
-    return held_out_patients(settings, y, by)
-
-
-def require_unseen(seen: frozenset[str], held_out: Sequence[str], why: str) -> None:
-    """Refuse landmarks that were learnt from patients who are held out.
-
-    Parameters
-    ----------
-    seen : frozenset of str
-        As :func:`patients_in_landmarks` gives it.
-    held_out : sequence of str
-    why : str
-        What holds them out, for the message.
-
-    Raises
-    ------
-    ConfigError
-        With numbers, without patients.
-
-    Examples
-    --------
-    >>> require_unseen(frozenset("ab"), ["c"], "temporal validation")
-    >>> require_unseen(frozenset("ab"), ["a", "c"], "temporal validation")
-    Traceback (most recent call last):
-    ...
-    radiomics_npc.errors.ConfigError: the intensity landmarks were learnt from images of 1 of the 2 patients
-    who are held out (temporal validation). Learn ...
-    """
-    leaked = len(seen & set(held_out))
-    if leaked:
-        raise ConfigError(
-            f"the intensity landmarks were learnt from images of {leaked} of the {len(held_out)} patients"
-            f" who are held out ({why})",
-            _REMEDY,
-        )
-
-
-def find_leak(settings: StudySettings, cohort: Cohort, seen: frozenset[str]) -> list[Finding]:
-    """What a check says of landmarks learnt from patients who will be held out; nothing where all is well.
-
-    Parameters
-    ----------
-    settings : StudySettings
-    cohort : Cohort
-    seen : frozenset of str
-        As :func:`patients_in_landmarks` gives it.
-    """
-    try:
-        held_out = _held_out(settings, cohort)
-    except (CohortError, ConfigError):
-        return []  # a fault of the design: the fit names it, and looks again
-    try:
-        require_unseen(seen, held_out, settings.validation.design.replace("_", " "))
-    except ConfigError as error:
-        return [Finding.error(error.message, error.remedy, where="features.landmarks")]
-    return []

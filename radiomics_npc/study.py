@@ -20,15 +20,16 @@ from radiomics_npc.config import read_settings
 from radiomics_npc.contour_models import compare_models
 from radiomics_npc.contours import PredictedContours, merge_failures, say_other_contours, segment_cohort
 from radiomics_npc.errors import CheckFailedError, ConfigError
+from radiomics_npc.features.case_job import extraction_recipe
 from radiomics_npc.features.contours import extract_contours
 from radiomics_npc.features.extraction import extract_features
 from radiomics_npc.features.merge import design_matrix
-from radiomics_npc.features.parameters import sequence_parameters
 from radiomics_npc.features.perturbed import extract_perturbed
 from radiomics_npc.features.repeated import RepeatedFeatures
 from radiomics_npc.features.table import FAILURE_COLUMNS, FeatureTable
 from radiomics_npc.fitting import Fitting
 from radiomics_npc.imaging.checks import check_cohort
+from radiomics_npc.landmark_leak import LandmarkTrace
 from radiomics_npc.optional import require_torch
 from radiomics_npc.provenance import software_versions
 from radiomics_npc.report.content import write_run_report
@@ -122,6 +123,11 @@ class Study:
         contours = None if self.settings.segmentation is None else self.segment()
         return self.cohort if contours is None else contours.cohort
 
+    @cached_property
+    def _landmarks(self) -> LandmarkTrace:
+        """Whose images the intensity landmarks were learnt from."""
+        return LandmarkTrace(self.settings, self.cohort)
+
     @property
     def failures(self) -> pd.DataFrame:
         """Patients whose work failed so far."""
@@ -134,10 +140,11 @@ class Study:
         """List every fault of the cohort at once; write check.csv and check.html."""
         if self.settings.features is not None:  # a fault in these files should not wait for the extraction
             for sequence in self.settings.cohort.sequences:
-                sequence_parameters(self.settings.features, sequence)
+                extraction_recipe(self.settings.features, sequence, self.cohort.on_mismatch)
         missing = "error" if self.settings.segmentation is None else "predict"
         with self._run.stage("check"):
             report = check_cohort(self.cohort, jobs=self.settings.jobs, missing_masks=missing)
+            report = CheckReport([*report.findings, *self._landmarks.findings()])
             report.write(self.run_folder)
         return report
 
@@ -226,6 +233,7 @@ class Study:
             features, repeats, varied = self.extract(), self.perturb(), self.vary()
             with self._run.stage("fit"):
                 fitting = Fitting(self.settings, self._modelled, features, repeats, self._run, varied)
+                self._landmarks.require_unseen(fitting.data.y, fitting.held_out_by)
                 self._validation = fitting.fit()
             drawn = None if self._contours is None else self._contours.drawn
             if drawn is not None and features is not None:
@@ -261,6 +269,7 @@ class Study:
             The features of this study were extracted with other settings than the model's.
         """
         model = load_model(folder := Path(model_folder))
+        self._landmarks.require_new()
         features = self.extract()
         require_same_extraction(model, features)
         say_other_contours(model, self._contours, self._run)
