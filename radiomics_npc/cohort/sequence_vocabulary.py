@@ -48,8 +48,8 @@ EXCLUDED = {word: reason for reason, words in _OTHER.items() for word in words.s
 #: Contrast given.
 AFTER = _words("""
     gd gad gado gadolinium gadavist gadovist dotarem clariscan magnevist prohance multihance omniscan
-    gadoteric dtpa gddtpa gbca ce enh enhanced enhancement contrast contraste kontrast km mdc inj injection postcontrast
-    postgd postgad postgado postkm postc postce nachkm gdc
+    gadoteric dtpa gddtpa gbca ce enh enhanced enhancement contrast contraste kontrast km mdc inj injection
+    postcontrast postgd postgad postgado postkm postc postce nachkm gdc
 """)
 #: Before contrast, or without.
 BEFORE = _words("""

@@ -1,62 +1,46 @@
-"""A DICOM series to a volume: slices in the order of their positions in space."""
+"""A DICOM series to a volume: the right files, and their slices in the order of their positions in space."""
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from radiomics_npc.cohort.dicom_headers import is_image
 from radiomics_npc.errors import ImageError
+from radiomics_npc.imaging.dicom_slices import PIXEL_TAGS, slices_of
+from radiomics_npc.imaging.dicom_stack import EXPORT, Slice, stack_slices
 from radiomics_npc.imaging.volume import Volume
 
-__all__ = ["read_series"]
+__all__ = ["is_series", "read_series"]
 
-#: Direction cosines of slices may differ by this much (about 0.006 degrees).
-_DIRECTION_TOLERANCE = 1e-4
-#: Distances between slices may differ by this share of their mean, for rounded positions.
-_GAP_TOLERANCE = 0.02
-#: A stack may lean sideways by this much from one end to the other.
-_LEAN_TOLERANCE_MM = 0.1
-
-_TAGS = [
-    "SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
-    "PhotometricInterpretation", "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "PixelData",
-]  # fmt: skip
-_CONVERT = "Convert the series to NIfTI (for example with dcm2niix) and name that file."
-_EXPORT = "Export the series again."
+_WHOSE = ["SOPClassUID", "SeriesInstanceUID", "SeriesDescription"]
+#: Names of files that stand for images although they may lack ``.dcm``: none, .IMA, .MR, .123 of a UID.
+_MAYBE = re.compile(r"\.(dcm|dicom|ima|img|mr|\d+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """One file: pixels, and where they lie."""
-
-    name: str
-    series: str
-    position: NDArray[np.float64]
-    orientation: NDArray[np.float64]
-    spacing: tuple[float, float]
-    pixels: NDArray[Any]
-
-
-def read_series(folder: Path) -> Volume:
-    """Read the one DICOM series in a folder.
+def read_series(path: Path, series: str | None = None) -> Volume:
+    """Read a DICOM series.
 
     Slices are ordered by the projection of their position on the slice normal,
     never by file name or instance number; the distance between them comes from
     the positions, not from the slice thickness. Rescale slope and intercept are
-    applied.
+    applied, of each slice its own. What is no image (contours, reports,
+    presentation states, screen shots) is passed over.
 
     Parameters
     ----------
-    folder : Path
-        All ``*.dcm`` files are read, or, where there is none, all files.
+    path : Path
+        A folder: all its ``*.dcm`` files are read, or, where there is none, all
+        files. Or one file of several frames (enhanced MR or CT).
+    series : str, optional
+        SeriesInstanceUID. Files of other series are passed over, and the
+        folders in ``path`` are searched, too.
 
     Returns
     -------
@@ -66,179 +50,147 @@ def read_series(folder: Path) -> Volume:
     Raises
     ------
     ImageError
-        Naming the file: damaged or truncated, color, several frames; several
-        series, orientations or sizes; two slices at one place; a slice missing
-        (spacing may vary by 2%); slices leaning sideways by more than 0.1 mm.
+        Naming the file: damaged or truncated, color, several frames that do not
+        say where they lie; several series and none chosen; several stacks,
+        echoes, times, orientations or sizes; two slices at one place; a slice
+        missing (spacing may vary by 2%); slices leaning sideways by more than
+        0.1 mm.
     """
-    files = _series_files(folder)
-    slices = [_read_slice(file) for file in files]
-    _require_one_series(slices, folder.name)
-    normal = _require_one_grid(slices)
-    along = np.array([s.position @ normal for s in slices])
-    order = np.argsort(along, kind="stable")
-    slices, along = [slices[i] for i in order], along[order]
-    step = _require_even_steps(slices, along)
-    first = slices[0]
-    lean = np.array([s.position - first.position for s in slices]) - np.outer(along - along[0], normal)
-    if np.abs(lean).max() > _LEAN_TOLERANCE_MM:
-        far = slices[int(np.abs(lean).max(axis=1).argmax())].name
-        raise ImageError(
-            f"slices of {folder.name} lean sideways by {np.abs(lean).max():.2f} mm at {far} (gantry tilt)",
-            _CONVERT,
+    path = Path(path)
+    files = [path] if path.is_file() else _files(path, everywhere=series is not None)
+    found = _Found(path.name, series)
+    with warnings.catch_warnings():
+        # pydicom warns of odd values in elements that are not used here; what is used is checked
+        warnings.simplefilter("ignore")
+        for file in files:
+            found.add(file)
+    return stack_slices(found.require_one_series(), path.name)
+
+
+def _files(folder: Path, everywhere: bool) -> list[Path]:
+    if everywhere:
+        return sorted(
+            Path(parent, name)
+            for parent, _, names in os.walk(folder)
+            for name in names
+            if not name.startswith(".") and name != "DICOMDIR"
         )
-    direction = np.column_stack([first.orientation[:3], first.orientation[3:], normal])
-    return Volume(
-        np.stack([s.pixels for s in slices]),
-        (first.spacing[1], first.spacing[0], step),
-        (float(first.position[0]), float(first.position[1]), float(first.position[2])),
-        tuple(float(x) for x in direction.ravel()),
-    )
-
-
-def _series_files(folder: Path) -> list[Path]:
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     files = [p for p in files if p.suffix.lower() == ".dcm"] or [p for p in files if p.name != "DICOMDIR"]
     if not files:
         raise ImageError(f"folder {folder.name} holds no files", "Export the series into it.")
-    if len(files) == 1:
-        raise ImageError(f"folder {folder.name} holds one file, a series needs several slices", _CONVERT)
     return files
 
 
-def _read_slice(file: Path) -> _Slice:
-    import pydicom
+@dataclass
+class _Found:
+    """What has been read so far."""
+
+    name: str
+    wanted: str | None
+    slices: list[Slice] = field(default_factory=list)
+    #: Names of files and one description, by series.
+    files: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    descriptions: dict[str, str] = field(default_factory=dict)
+    passed: list[ImageError] = field(default_factory=list)
+
+    def add(self, file: Path) -> None:
+        """Read a file if it is of the wanted series, or none is wanted."""
+        if self.wanted is not None and not self._is_wanted(file):
+            return
+        header = self._read(file, [*_WHOSE, *PIXEL_TAGS])
+        if header is None:
+            return
+        if not is_image(header):
+            self.passed.append(ImageError(f"{file.name} is no image with a place in space", EXPORT))
+            return
+        self._note(header, file)
+        # of a mixed folder nothing but the names is needed any more
+        if len(self.files) == 1:
+            self.slices += _whole(slices_of, header, file.name, name=file.name)
+
+    def require_one_series(self) -> list[Slice]:
+        """Return the slices, or say which series there are."""
+        if self.wanted is not None:
+            if not self.slices:
+                raise ImageError(
+                    f"folder {self.name} holds no images of the series that was asked for{self._listed()}",
+                    "See which series there are with index_dicom, or export it again.",
+                )
+            return self.slices
+        if len(self.files) > 1:
+            parts = sorted(self.files.values(), key=len, reverse=True)
+            sizes = " and ".join(str(len(part)) for part in parts)
+            raise ImageError(
+                f"folder {self.name} mixes {len(self.files)} series"
+                f" ({sizes} files; {parts[-1][0]} is of the smallest){self._listed()}",
+                "Choose one by its SeriesInstanceUID, or keep the files of one series.",
+            )
+        if not self.slices:
+            raise self.passed[0]
+        return self.slices
+
+    def _listed(self) -> str:
+        shown = [
+            f"{self.descriptions[uid] or 'no description'} ({len(files)})"
+            for uid, files in sorted(self.files.items(), key=lambda item: len(item[1]), reverse=True)
+        ]
+        return f": {'; '.join(shown)}" if shown else ""
+
+    def _note(self, header: Any, file: Path) -> None:
+        uid = str(header.get("SeriesInstanceUID") or "")
+        self.files[uid].append(file.name)
+        self.descriptions.setdefault(uid, str(header.get("SeriesDescription") or "").strip())
+
+    def _is_wanted(self, file: Path) -> bool:
+        header = self._read(file, [*_WHOSE, "ImagePositionPatient"], stop_before_pixels=True)
+        if header is None:
+            return False
+        uid = header.get("SeriesInstanceUID")
+        if not uid:
+            raise ImageError(f"{file.name} is damaged or truncated (no SeriesInstanceUID)", EXPORT)
+        if uid != self.wanted and is_image(header):
+            self._note(header, file)
+        return bool(uid == self.wanted)
+
+    def _read(self, file: Path, tags: list[str], stop_before_pixels: bool = False) -> Any | None:
+        """Return the header, or None for a file that is no DICOM and does not look like a lost slice."""
+        import pydicom
+        from pydicom.errors import InvalidDicomError
+
+        try:
+            return _whole(
+                pydicom.dcmread,
+                file,
+                specific_tags=tags,
+                stop_before_pixels=stop_before_pixels,
+                name=file.name,
+            )
+        except ImageError as error:
+            if not isinstance(error.__cause__, InvalidDicomError):
+                raise
+            # in a whole tree files without suffix are READMEs; in the folder of a series they are slices
+            if file.suffix.lower() == ".dcm" or (
+                self.wanted is None and _MAYBE.fullmatch(file.suffix or ".1")
+            ):
+                raise
+            self.passed.append(error)
+            return None
+
+
+def _whole(read: Callable[..., Any], *args: Any, name: str, **kwargs: Any) -> Any:
+    """Read a file; whatever a damaged one makes of it becomes one error that names it."""
     from pydicom.errors import InvalidDicomError
 
     try:
-        with warnings.catch_warnings():
-            # pydicom warns of odd values in elements that are not used here; what is used is checked below
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, specific_tags=_TAGS)
-            return _as_slice(header, file.name)
+        return read(*args, **kwargs)
     except ImageError:
         raise
     except InvalidDicomError as error:
-        raise ImageError(f"{file.name} is no DICOM file, or is damaged", _EXPORT) from error
+        raise ImageError(f"{name} is no DICOM file, or is damaged", EXPORT) from error
     except Exception as error:
         # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
-        raise ImageError(f"{file.name} is damaged or truncated ({type(error).__name__})", _EXPORT) from error
-
-
-def _as_slice(header: Any, name: str) -> _Slice:
-    if int(header.get("NumberOfFrames") or 1) > 1:
-        raise ImageError(f"{name} holds several frames", _CONVERT)
-    if int(header.get("SamplesPerPixel") or 1) != 1:
-        raise ImageError(f"{name} is a color image", "Export the original gray images.")
-    needed = [
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "Rows",
-        "Columns",
-        "PixelData",
-    ]
-    absent = [tag for tag in needed if header.get(tag) is None]
-    if absent == ["PixelData"]:
-        raise ImageError(f"{name} has no pixels: truncated, or no image", _EXPORT)
-    if absent:
-        raise ImageError(f"{name} lacks {', '.join(absent)}", "Export the original images, not derived ones.")
-    orientation = np.array(header.ImageOrientationPatient, dtype=float)
-    row, column = orientation[:3], orientation[3:]
-    if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=_DIRECTION_TOLERANCE):
-        raise ImageError(f"{name}: ImageOrientationPatient is no pair of perpendicular unit vectors", _EXPORT)
-    spacing = (float(header.PixelSpacing[0]), float(header.PixelSpacing[1]))
-    position = np.array(header.ImagePositionPatient, dtype=float)
-    if min(spacing) <= 0 or not np.isfinite([*position, *spacing]).all():
-        raise ImageError(f"{name}: position or pixel spacing is not valid", _EXPORT)
-    return _Slice(
-        name, str(header.get("SeriesInstanceUID", "")), position, orientation, spacing, _pixels(header, name)
-    )
-
-
-def _pixels(header: Any, name: str) -> NDArray[Any]:
-    syntax = header.file_meta.TransferSyntaxUID
-    if syntax.is_compressed and not syntax.is_deflated:
-        try:
-            pixels = header.pixel_array
-        except Exception as error:
-            # decoders come from outside and fail in their own ways
-            raise ImageError(
-                f"{name} is damaged, or its compression ({syntax.name}) is not supported", _CONVERT
-            ) from error
-    else:
-        wanted = int(header.Rows) * int(header.Columns) * int(header.BitsAllocated) // 8
-        if len(header.PixelData) < wanted:
-            missing = wanted - len(header.PixelData)
-            raise ImageError(
-                f"{name} is truncated: {missing} of {wanted} bytes of its pixels are missing", _EXPORT
-            )
-        pixels = header.pixel_array
-    slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
-    slope = 1.0 if slope is None else float(slope)
-    intercept = 0.0 if intercept is None else float(intercept)
-    return pixels if (slope, intercept) == (1.0, 0.0) else pixels * slope + intercept
-
-
-def _require_one_series(slices: list[_Slice], folder: str) -> None:
-    series = defaultdict(list)
-    for s in slices:
-        series[s.series].append(s.name)
-    if len(series) > 1:
-        parts = sorted(series.values(), key=len, reverse=True)
-        sizes = " and ".join(str(len(part)) for part in parts)
-        raise ImageError(
-            f"folder {folder} mixes {len(series)} series ({sizes} files; {parts[-1][0]} is of the smallest)",
-            "Keep the files of one series.",
-        )
-
-
-def _require_one_grid(slices: list[_Slice]) -> NDArray[np.float64]:
-    """Refuse slices of different orientation, size or pixel spacing; return the slice normal."""
-    middle = slices[len(slices) // 2]
-    for s in slices:
-        if np.abs(s.orientation - middle.orientation).max() > _DIRECTION_TOLERANCE:
-            raise ImageError(
-                f"{s.name} is oriented otherwise than {middle.name}", "Keep the slices of one series."
-            )
-        if s.pixels.shape != middle.pixels.shape or not np.allclose(
-            s.spacing, middle.spacing, rtol=1e-5, atol=0
-        ):
-            raise ImageError(
-                f"{s.name} has another matrix or pixel spacing than {middle.name}",
-                "Keep the slices of one series.",
-            )
-    normal = np.cross(middle.orientation[:3], middle.orientation[3:])
-    return np.asarray(normal / np.linalg.norm(normal))
-
-
-def _require_even_steps(slices: list[_Slice], along: NDArray[np.float64]) -> float:
-    """Refuse two slices at one place and missing slices; return the distance between neighbors."""
-    steps = np.diff(along)
-    usual = float(np.median(steps))
-    same = np.flatnonzero(steps < max(_GAP_TOLERANCE * usual, 1e-3))
-    if same.size:
-        i = int(same[0])
-        raise ImageError(
-            f"{slices[i].name} and {slices[i + 1].name} lie at the same place",
-            "Remove duplicates, or keep one echo or time point.",
-        )
-    off = np.abs(steps - usual)
-    if off.max() > _GAP_TOLERANCE * usual:
-        i = int(off.argmax())
-        lacking = round(steps[i] / usual) - 1
-        what = (
-            f"{lacking} slices are missing"
-            if lacking > 1
-            else "a slice is missing"
-            if lacking == 1
-            else "uneven steps"
-        )
-        raise ImageError(
-            f"{what} between {slices[i].name} and {slices[i + 1].name}"
-            f" ({steps[i]:.3f} mm apart, elsewhere {usual:.3f})",
-            "Export the whole series again.",
-        )
-    return float((along[-1] - along[0]) / (len(along) - 1))
+        raise ImageError(f"{name} is damaged or truncated ({type(error).__name__})", EXPORT) from error
 
 
 def is_series(path: Path) -> bool:
