@@ -52,7 +52,7 @@ def read_image(path: Path, series: str | None = None) -> Volume:
     if not path.exists():
         raise ImageError(f"{path.name} does not exist", "Check the path, or the name in the manifest.")
     if path.is_dir() or (is_series(path) and is_dicom(path)):
-        return read_series(path) if series is None else read_series(path, series)
+        return read_series(path, series)
     return Volume.from_sitk(as_3d(read_file(path), path.name))
 
 

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import SimpleITK as sitk
-
 from radiomics_npc._version import __version__
 from radiomics_npc.cohort.cases import Case
 from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Volume
+from radiomics_npc.imaging.writing import atomic_image, save_image, write_volume
 from radiomics_npc.settings import SegmentationSettings, Sequence
-from radiomics_npc.storage import content_key, file_digest, write_atomic, write_json
+from radiomics_npc.storage import content_key, file_digest, write_json
 
 if TYPE_CHECKING:
     from radiomics_npc.segmentation.prediction import Prediction, Segmenter
@@ -149,18 +147,6 @@ def _remove(path: Path) -> None:
     _record_path(path).unlink(missing_ok=True)
 
 
-@contextmanager
-def _nifti(path: Path) -> Iterator[Path]:
-    """A temporary path whose name ITK takes for a NIfTI file."""
-    with write_atomic(path) as temporary:
-        inner = temporary.with_name(temporary.name.removesuffix(".gz") + _SUFFIX)
-        try:
-            yield inner
-            inner.replace(temporary)
-        finally:
-            inner.unlink(missing_ok=True)
-
-
 def write_prediction(
     made: Prediction,
     sequence: Sequence,
@@ -191,24 +177,16 @@ def write_prediction(
     _remove(path)
     note = _NOTES[segmenter.simulated]
     for other, drawn in zip(variation_paths(path, settings.uncertainty), made.varied, strict=True):
-        with _nifti(other) as temporary:
-            _write_image(temporary, drawn[sequence], note)
+        write_volume(other, drawn[sequence], note)
     for name in _MAPS if settings.probabilities else ():
         found: Volume = getattr(made, name)[sequence]
-        with _nifti(mask_path(folder, sequence, name)) as temporary:
-            _write_image(temporary, replace(found, array=found.array.round(3)), note)
+        write_volume(mask_path(folder, sequence, name), replace(found, array=found.array.round(3)), note)
     record = _record(made, sequence, key, settings, segmenter)
-    with _nifti(path) as temporary:
-        _write_image(temporary, made.masks[sequence], note)
+    with atomic_image(path) as temporary:
+        save_image(temporary, made.masks[sequence].to_sitk(), note)
         record["sha256"] = file_digest(temporary)
         write_json(_record_path(path), record)
     return record
-
-
-def _write_image(path: Path, volume: Volume, note: str) -> None:
-    image = volume.to_sitk()
-    image.SetMetaData("ITK_FileNotes", note)
-    sitk.WriteImage(image, str(path), True)
 
 
 def _record(
