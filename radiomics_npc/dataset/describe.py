@@ -72,11 +72,13 @@ class Description:
         return [cell for cell in self.cells if cell.table == number]
 
     def _said(self, number: int) -> list[str]:
-        """All notes of a table: the mark, how often it is set, those of the cohort, the published ones."""
+        """All notes of a table: where marks are set, what is missing, the cohort's, the published ones."""
         marked = [cell for cell in self._of(number) if cell.outside]
         where = [f"{_place(cell)}: {cell.outside} of {_all(cell)}" for cell in marked]
         mark = [f"{_MARK} ({'; '.join(where)})."] if where else []
-        return [*mark, *self.notes[number], *published_notes(number)]
+        lacking = [f"{_place(cell)}: {cell.missing}" for cell in self._of(number) if cell.missing]
+        missing = [f"This cohort, missing values: {'; '.join(lacking)}."] if lacking else []
+        return [*mark, *missing, *self.notes[number], *published_notes(number)]
 
     def write(self, folder: Path | str) -> list[Path]:
         """Write ``table_1.csv`` to ``table_4.csv``, ``figures.csv`` (every figure), a page and a Word file.
@@ -115,6 +117,7 @@ class Description:
             Section(
                 f"table-{number}", f"Table {number}. {self.title(number)}",
                 pairs_html(self._of(number), f"Table {number}"), self._said(number), sheet=number == 4,
+                link=_TITLES[number].partition(',')[0],
             )
             for number in _TITLES
         ]  # fmt: skip
@@ -150,7 +153,8 @@ class Description:
 
 
 def _place(cell: Cell) -> str:
-    return ", ".join(part for part in (cell.variable, cell.level, cell.group) if part)
+    level = "" if cell.missing else cell.level  # what is missing is missing of all levels
+    return ", ".join(part for part in (cell.variable, level, cell.group) if part)
 
 
 def _all(cell: Cell) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.dataset.metadata import base_sequence
 from radiomics_npc.dataset.side_by_side import UNKNOWN, Cell
@@ -150,7 +151,7 @@ def size_cells(morphology: pd.DataFrame, sequences: Sequence[str]) -> list[Cell]
 
 
 def _of_primary(sequence: str) -> str:
-    base, _, region = sequence.partition("-")
+    base, region = split_name(sequence)
     return _published_patients(base) if region in ("", "gtvp") else UNKNOWN
 
 
@@ -170,13 +171,13 @@ def scanner_cells(scanners: pd.Series) -> list[Cell]:
     """
     spelled = {plain(name): name for name in SCANNERS}
     known = scanners.dropna().map(lambda name: spelled.get(plain(str(name)), str(name)))
-    counts: Mapping[str, int] = known.value_counts().to_dict()
+    counts = {str(name): int(n) for name, n in known.value_counts().items()}
     total = sum(s.patients for s in SCANNERS.values())
     cells = [
         Cell(3, "Patients", "", "All", str(len(scanners)), str(total), 0, len(scanners) - len(known)),
     ]
     for name in [*SCANNERS, *sorted(set(counts) - set(SCANNERS))]:
-        mine, theirs = int(counts.get(name, 0)), SCANNERS[name].patients if name in SCANNERS else 0
+        mine, theirs = counts.get(name, 0), SCANNERS[name].patients if name in SCANNERS else 0
         share = f"{mine} ({100 * mine / len(known):.1f}%)" if mine else "0" if len(known) else UNKNOWN
         outside = mine * (name not in SCANNERS)
         published = f"{theirs} ({100 * theirs / total:.1f}%)" if theirs else "0"

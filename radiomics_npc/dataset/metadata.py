@@ -11,6 +11,7 @@ import pandas as pd
 from radiomics_npc.cohort.cases import Cohort, ImageFiles
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
 from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.dataset.series_headers import COLUMNS, read_headers
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
@@ -96,7 +97,7 @@ def base_sequence(sequence: str) -> str:
     >>> base_sequence("ce_t1-gtvnd"), base_sequence("t1")
     ('ce_t1', 't1')
     """
-    return sequence.partition("-")[0]
+    return split_name(sequence)[0]
 
 
 def read_metadata(source: Source, *, jobs: int = 0, progress: bool = True) -> Metadata:

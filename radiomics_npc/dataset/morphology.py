@@ -12,9 +12,9 @@ import pandas as pd
 from radiomics_npc.cohort.cases import ImageFiles
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
 from radiomics_npc.dataset.metadata import Source, as_cohort
-from radiomics_npc.errors import MaskError, RegionAbsentError
+from radiomics_npc.errors import RegionAbsentError
 from radiomics_npc.features.morphology import morphology
-from radiomics_npc.imaging.reading import read_mask, read_pair
+from radiomics_npc.imaging.reading import read_drawn, read_image
 from radiomics_npc.imaging.volume import Mask
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
@@ -67,7 +67,6 @@ class _Order:
     patient_id: str
     sequence: str
     files: ImageFiles
-    on_mismatch: str
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def measure_morphology(source: Source, *, jobs: int = 0, progress: bool = True) 
     """
     cohort = as_cohort(source)
     orders = [
-        _Order(case.patient_id, sequence, files, cohort.on_mismatch)
+        _Order(case.patient_id, sequence, files)
         for case in cohort.cases
         for sequence, files in case.images.items()
         if files.mask is not None
@@ -137,7 +136,7 @@ def knows_its_grid(mask: Path) -> bool:
 def _measure(order: _Order) -> _Measured:
     label = f"{order.patient_id} {order.sequence}"
     try:
-        found = morphology(_mask(order))
+        found = morphology(_mask(order.files))
     except RegionAbsentError as error:
         if order.files.optional:
             return _Measured(label)
@@ -149,9 +148,6 @@ def _measure(order: _Order) -> _Measured:
     return _Measured(label, row=row | dict(zip(MEASURES, values, strict=True)))
 
 
-def _mask(order: _Order) -> Mask:
-    if order.files.mask is None:
-        raise MaskError("there is no mask", "Draw the tumor, or leave the sequence out.")
-    if knows_its_grid(order.files.mask):
-        return read_mask(order.files.mask, order.files.label)
-    return read_pair(order.files, order.on_mismatch)[1]
+def _mask(files: ImageFiles) -> Mask:
+    own = files.mask is None or knows_its_grid(files.mask)
+    return read_drawn(files, None if own else read_image(files.image, files.series))

@@ -28,6 +28,8 @@ class Section:
         What is said under it; escaped.
     sheet : bool
         On paper it begins a new page.
+    link : str
+        Its name in the list of contents, if the heading is too long for it.
     """
 
     key: str
@@ -35,6 +37,7 @@ class Section:
     body: str
     notes: Sequence[str] = ()
     sheet: bool = False
+    link: str = ""
 
 
 def page_html(title: str, lead: Sequence[str], sections: Sequence[Section], *, simulated: bool) -> str:
@@ -75,7 +78,7 @@ def page_html(title: str, lead: Sequence[str], sections: Sequence[Section], *, s
 
 
 def pairs_html(cells: Iterable[Cell], label: str) -> str:
-    """A table in which every figure has the published one beside it.
+    """A table in which every figure has the published one beside it, and what is missing, if anything is.
 
     Parameters
     ----------
@@ -99,10 +102,11 @@ def pairs_html(cells: Iterable[Cell], label: str) -> str:
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in found:
         rows.setdefault((cell.variable, cell.level), {})[cell.group] = cell
+    incomplete = any(cell.missing for cell in found)
     body, before = [], ""
     for (variable, level), row in rows.items():
         if level and variable != before:
-            span = 2 * len(groups) + 2
+            span = 2 * len(groups) + 1 + incomplete
             body.append(f'<tr><th scope="rowgroup" colspan="{span}">{html.escape(variable)}</th></tr>')
         before = variable
         name = f'class="level">{html.escape(level)}' if level else f">{html.escape(variable)}"
@@ -110,16 +114,17 @@ def pairs_html(cells: Iterable[Cell], label: str) -> str:
         body.append(
             f'<tr><th scope="row"{" " if level else ""}{name}</th>'
             + "".join(_pair(row.get(group)) for group in groups)
-            + f'<td class="n new">{missing or ""}</td></tr>'
+            + f'<td class="n new">{missing or ""}</td>' * incomplete
+            + "</tr>"
         )
-    table = f'<table class="pairs">{_head(groups)}<tbody>{"".join(body)}</tbody></table>'
+    table = f'<table class="pairs">{_head(groups, incomplete)}<tbody>{"".join(body)}</tbody></table>'
     name = html.escape(label)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
 
 
-def _head(groups: Sequence[str]) -> str:
+def _head(groups: Sequence[str], incomplete: bool) -> str:
     second = '<th scope="col" class="new">This cohort</th><th scope="col">Published</th>' * len(groups)
-    missing = '<th scope="col" class="n new"{}>Missing</th>'
+    missing = '<th scope="col" class="n new"{}>Missing</th>' * incomplete
     if len(groups) == 1:
         return f"<thead><tr><td></td>{second}{missing.format('')}</tr></thead>"
     first = "".join(f'<th scope="colgroup" colspan="2" class="new">{html.escape(g)}</th>' for g in groups)
