@@ -8,6 +8,7 @@ from pathlib import Path
 
 from radiomics_npc.cohort.bids import find_bids
 from radiomics_npc.cohort.cases import Case
+from radiomics_npc.cohort.dicom_tree import find_dicom
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.hanseg import find_hanseg, hanseg_folders
 from radiomics_npc.cohort.manifest import read_manifest
@@ -67,15 +68,9 @@ def _published(root: Path, sequences: Sequence[str], names: Names) -> Found:
     return found, findings
 
 
-def _dicom(root: Path, sequences: Sequence[str], names: Names) -> Found:
-    from radiomics_npc.cohort.dicom_tree import find_dicom
-
-    return find_dicom(root, sequences, names)
-
-
 LAYOUTS: dict[str, Callable[[Path, Sequence[str], Names], Found]] = {
     "published": _published,
-    "dicom": _dicom,
+    "dicom": find_dicom,
     "nnunet": find_nnunet,
     "bids": find_bids,
     "hanseg": find_hanseg,

@@ -15,7 +15,7 @@ from radiomics_npc.cohort.sequence_names import named_sequence
 from radiomics_npc.cohort.tables import plain, read_cells
 from radiomics_npc.errors import CohortError
 
-__all__ = ["MANIFEST_COLUMNS", "read_manifest"]
+__all__ = ["ALL_DRAWN", "MANIFEST_COLUMNS", "read_manifest"]
 
 Parts = Mapping[str, Sequence[Label]]
 
@@ -33,6 +33,8 @@ _ALIASES = {
     "reference_label": ("referencelabel",),
 }
 MANIFEST_COLUMNS = tuple(_ALIASES)
+#: A label that takes all that is drawn, whatever the regions of the study are made of.
+ALL_DRAWN = "*"
 _NEEDED = ("patient_id", "sequence", "image")
 
 
@@ -45,8 +47,9 @@ def read_manifest(
     ----------
     path : Path
         CSV or XLSX with columns patient_id, sequence, image and, if there are any, mask, label (a value
-        or name, several as ``gtvp + gtvnd``), center, series_uid (where a folder holds several DICOM
-        series), reference and reference_label (mask of a tissue that intensities are scaled by), region.
+        or name, several as ``gtvp + gtvnd``, ``*`` for all that is drawn), center, series_uid (where a
+        folder holds several DICOM series), reference and reference_label (mask of a tissue that
+        intensities are scaled by), region.
         Paths are relative to the folder of the file. Other columns, such as note, are not read.
     sequences : sequence of str
         The ones wanted; lines of others are passed over and counted.
@@ -109,8 +112,8 @@ class _Lines:
         try:
             sequence = _known(cell, sequence)
             mask = self._path(cell["mask"])
-            label, region = parse_label(cell["label"]), self._region(cell, sequence in self.sequences)
-            names = self._names(sequence, region, label)
+            region = self._region(cell, sequence in self.sequences)
+            names = self._names(sequence, region, cell["label"], mask is not None)
             if again := [name for name in names if name in mine]:
                 raise CohortError(
                     f"a second line for {again[0]} of this patient",
@@ -146,22 +149,23 @@ class _Lines:
         )
 
     def _names(
-        self, sequence: str, region: str, label: Label | tuple[Label, ...] | None
+        self, sequence: str, region: str, text: str, masked: bool
     ) -> dict[str, Label | tuple[Label, ...] | None]:
         """Names in the study that a line is for, each with its label."""
+        label = None if text == ALL_DRAWN else parse_label(text)
         if sequence not in self.sequences or (region and region not in self.regions):
             return {}
         if len(self.regions) < 2:
             own = next((as_label(parts) for parts in self.regions.values()), None)
-            return {sequence: own if label is None else label}
-        if label is not None and not region:
+            return {sequence: label if text or not masked else own}
+        if text and not region:
             raise CohortError(
                 "the line has a label, and the study several regions",
                 "Say in a column region which it is, or leave the label out.",
             )
         parts = {region: self.regions[region]} if region else self.regions
         return {
-            region_name(sequence, name): as_label(values) if label is None else label
+            region_name(sequence, name): label if text or not masked else as_label(values)
             for name, values in parts.items()
         }
 

@@ -12,6 +12,7 @@ from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.labels import as_label
 from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures
 from radiomics_npc.cohort.sequence_names import named_sequence
+from radiomics_npc.cohort.sequences import recognize_sequence
 from radiomics_npc.errors import CohortError
 
 __all__ = ["find_nnunet", "nnunet_folder"]
@@ -119,7 +120,7 @@ def _channels(
 ) -> tuple[dict[str, str], list[Finding]]:
     """Sequence of each channel."""
     named = _named(about)
-    read = {number: named_sequence(name, names) for number, name in named.items()}
+    read = {n: named_sequence(name, names) or recognize_sequence(name, names) for n, name in named.items()}
     known = {number: sequence for number, sequence in read.items() if sequence is not None}
     shown = ", ".join(f"{number} {name}" for number, name in named.items())
     if not known:

@@ -127,7 +127,8 @@ def assign_regions(
     ----------
     found : iterable of FoundCase
     regions : mapping of str to sequence of int or str
-        Values or names that each region is made of, in the union; empty takes the only structure there is.
+        Values or names that each region is made of, in the union; a part that ends in ``?`` need not be
+        there. Empty takes the only structure there is.
     optional : iterable of str
         Regions that not every patient has.
 
@@ -158,7 +159,7 @@ def assign_regions(
             for region, parts in regions.items():
                 name = region_name(sequence, region if len(regions) > 1 else "")
                 try:
-                    files, lacking = _chosen(image, parts)
+                    files, lacking = _chosen(image, parts, region in may_lack)
                 except CohortError as error:
                     findings.append(Finding.error(error.message, error.remedy, case.patient_id, name))
                     files, lacking = ImageFiles(image.image, series=image.series), []
@@ -201,20 +202,31 @@ def _which_one(found: list[FoundCase]) -> Finding:
     )
 
 
-def _chosen(image: FoundImage, parts: Sequence[Label]) -> tuple[ImageFiles, list[str]]:
-    """Files of one region, and the parts of it that this patient has not."""
+def _chosen(image: FoundImage, parts: Sequence[Label], optional: bool) -> tuple[ImageFiles, list[str]]:
+    """Files of one region, and the parts of it that this patient does not have (``GTVnd?`` need not be)."""
     masks = image.masks
     files = {plain(name): path for name, path in masks.files.items()}
-    single = [files[plain(part)] for part in parts if isinstance(part, str) and plain(part) in files]
+    single = [files[plain(str(part))] for part in parts if plain(str(part)) in files]
     if single or masks.whole is None:
-        lacking = [str(part) for part in parts if plain(str(part)) not in files] if single else []
-        return _of_files(image, single), lacking
+        lacking = [part for part in parts if plain(str(part)) not in files]
+        if single and (needed := [str(part) for part in lacking if not _may_lack(part, optional)]):
+            raise CohortError(
+                f"there is no {' and no '.join(needed)}, which is to be merged with others",
+                f"If it need not be drawn in every patient, write {needed[0]}? for it.",
+            )
+        return _of_files(image, single), [str(part).removesuffix("?") for part in lacking if single]
     known = {plain(name): value for name, value in masks.values.items()}
     values: list[Label] = []
     for part in parts:
         value = known.get(plain(part), part) if isinstance(part, str) else part
-        values.extend(value if isinstance(value, tuple) else (value,))
+        mark = "?" if isinstance(part, str) and part.endswith("?") and plain(part) in known else ""
+        own = value if isinstance(value, tuple) else (value,)
+        values.extend(f"{v}?" if mark else v for v in own)
     return ImageFiles(image.image, masks.whole, as_label(values), image.series), []
+
+
+def _may_lack(part: Label, optional: bool) -> bool:
+    return optional or (isinstance(part, str) and part.endswith("?"))
 
 
 def _of_files(image: FoundImage, paths: list[Path]) -> ImageFiles:
@@ -242,7 +254,7 @@ def _misnamed(found: list[FoundCase], regions: Regions) -> list[Finding]:
     shown = ", ".join(sorted(known)[:12])
     return [
         Finding.error(
-            f"nobody has a structure {part!r}, of which region {region} is made",
+            f"nobody has a structure {str(part)!r}, of which region {region} is made",
             f"There are: {shown}.",
             where="cohort.regions",
         )
