@@ -11,8 +11,16 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from radiomics_npc.cohort.cases import ImageFiles
-from radiomics_npc.errors import ConfigError, ExtractionError, ImageError, MaskError, RadiomicsNPCError
+from radiomics_npc.cohort.cases import ImageFiles, Label
+from radiomics_npc.cohort.regions import split_name
+from radiomics_npc.errors import (
+    ConfigError,
+    ExtractionError,
+    ImageError,
+    MaskError,
+    RadiomicsNPCError,
+    RegionAbsentError,
+)
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import sequence_parameters
 from radiomics_npc.imaging.bias_field import BIAS_CORRECTION
@@ -29,6 +37,7 @@ __all__ = [
     "case_key",
     "describe_failure",
     "extraction_recipe",
+    "is_absent",
     "measure_pair",
     "one_itk_thread",
     "read_job",
@@ -78,6 +87,7 @@ def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str
     ----------
     settings : FeatureSettings
     sequence : str
+        With its region, if the study has several.
     on_mismatch : {"error", "resample"}
         What becomes of a mask on another grid than its image.
 
@@ -98,6 +108,7 @@ def extraction_recipe(settings: FeatureSettings, sequence: str, on_mismatch: str
     >>> recipe["normalize"], sorted(recipe["pyradiomics"])
     ('body', ['featureClass', 'imageType', 'setting'])
     """
+    sequence, _ = split_name(sequence)  # regions of a sequence are measured alike
     recipe: dict[str, Any] = {
         "schema": _SCHEMA,
         "pyradiomics": sequence_parameters(settings, sequence),
@@ -133,6 +144,8 @@ def case_key(job: CaseJob) -> str:
     ------
     ImageError, MaskError
         A file is not named or does not exist.
+    RegionAbsentError
+        There is no mask of an optional region.
 
     Examples
     --------
@@ -147,16 +160,31 @@ def case_key(job: CaseJob) -> str:
             f"there is no {job.sequence} image",
             "Add it, leave the patient out, or take the sequence out of cohort.sequences.",
         )
+    if job.files.mask is None and job.files.optional:
+        raise RegionAbsentError(f"there is no {job.sequence} mask")
     if job.files.mask is None:
         raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
-    digests = [*_digests(job.files.image), *_digests(job.files.mask)]
-    return content_key(digests, job.files.label, job.recipe, *_reference_key(job))
+    digests = [*_digests(job.files.image), *_digests(job.files.mask, job.files.label)]
+    series = [] if job.files.series is None else [job.files.series]
+    return content_key(digests, job.files.label, job.recipe, *_reference_key(job), *series)
 
 
-def _digests(path: Path) -> list[str]:
+def is_absent(job: CaseJob, error: Exception) -> bool:
+    """Whether a case has no values because the patient does not have a region that need not be there.
+
+    Examples
+    --------
+    >>> job = CaseJob("001", "t1-gtvnd", ImageFiles(Path("t1.nii"), optional=True), {})
+    >>> is_absent(job, RegionAbsentError("m.nii holds no label 2"))
+    True
+    """
+    return isinstance(error, RegionAbsentError) and job.files is not None and job.files.optional
+
+
+def _digests(path: Path, label: Label | tuple[Label, ...] | None = None) -> list[str]:
     if not path.exists():
         raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-    return [file_digest(part) for part in stored_files(path)]
+    return [file_digest(part) for part in stored_files(path, label)]
 
 
 def _reference_key(job: CaseJob) -> list[Any]:
@@ -165,7 +193,7 @@ def _reference_key(job: CaseJob) -> list[Any]:
         return []
     assert job.files is not None
     path = require_reference(job.files, job.sequence)
-    return [_digests(path), job.files.reference_label]
+    return [_digests(path, job.files.reference_label), job.files.reference_label]
 
 
 def read_job(job: CaseJob) -> tuple[Volume, Mask, Mask | None]:

@@ -13,6 +13,7 @@ from radiomics_npc.features.case_job import (
     case_key,
     describe_failure,
     extraction_recipe,
+    is_absent,
     measure_pair,
     one_itk_thread,
     read_job,
@@ -33,6 +34,7 @@ class _Result:
     content: dict[str, Any] | None = None
     failure: dict[str, str] | None = None
     reused: bool = False
+    absent: bool = False
 
     @property
     def label(self) -> str:
@@ -109,6 +111,8 @@ def _run(job: CaseJob) -> _Result:
                 store.put(key, content)
         return _Result(job.patient_id, job.sequence, content, reused=reused)
     except Exception as error:  # noqa: BLE001 - a fault of one case must not stop the others
+        if is_absent(job, error):
+            return _Result(job.patient_id, job.sequence, absent=True)
         return _Result(job.patient_id, job.sequence, failure=describe_failure(error, stage[0]))
 
 
@@ -121,9 +125,13 @@ def _compute(job: CaseJob, stage: list[str]) -> dict[str, Any]:
 def _tabulate(results: list[_Result], cohort: Cohort, recipes: dict[str, dict[str, Any]]) -> FeatureTable:
     values: dict[str, dict[str, float]] = {}
     columns: dict[str, set[str]] = {name: set() for name in cohort.sequences}
-    diagnostics, failures = [], []
+    diagnostics, failures, absent = [], [], []
     for result in results:
         who = {"patient_id": result.patient_id, "sequence": result.sequence}
+        if result.absent:
+            values.setdefault(result.patient_id, {})
+            absent.append(who)
+            continue
         if result.content is None:
             failures.append(who | (result.failure or {}))
             continue
@@ -140,4 +148,5 @@ def _tabulate(results: list[_Result], cohort: Cohort, recipes: dict[str, dict[st
         pd.DataFrame(failures, columns=FAILURE_COLUMNS),
         {"sequences": recipes},
         sum(result.reused for result in results),
+        pd.DataFrame(absent, columns=["patient_id", "sequence"]),
     )

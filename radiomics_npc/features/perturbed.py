@@ -16,6 +16,7 @@ from radiomics_npc.features.case_job import (
     case_key,
     describe_failure,
     extraction_recipe,
+    is_absent,
     measure_pair,
     one_itk_thread,
     read_job,
@@ -147,7 +148,7 @@ def _choose(cohort: Cohort, patients: int | Sequence[str] | None, random_state: 
 
 def _is_whole(case: Case, sequences: Sequence[str]) -> bool:
     files = [case.images.get(name) for name in sequences]
-    return all(pair is not None and pair.mask is not None for pair in files)
+    return all(pair is not None and (pair.mask is not None or pair.optional) for pair in files)
 
 
 def _run(item: _Repeats) -> _Result:
@@ -169,6 +170,8 @@ def _run(item: _Repeats) -> _Result:
                     store.put(key, content)
             result.measured[perturbation.name] = content["values"]
         except Exception as error:  # noqa: BLE001 - a fault of one case must not stop the others
+            if is_absent(item.job, error):
+                return result
             result.failures[perturbation.name] = describe_failure(error, stage[0])
     return result
 
@@ -213,7 +216,8 @@ def _tabulate(results: list[_Result], cohort: Cohort, names: list[str]) -> Repea
                 who = {"patient_id": result.patient_id, "perturbation": name, "sequence": result.sequence}
                 failures.append(who | result.failures[name])
                 continue
-            named = {f"{result.sequence}__{key}": value for key, value in result.measured[name].items()}
+            found = result.measured.get(name, {})  # nothing of a region that the patient does not have
+            named = {f"{result.sequence}__{key}": value for key, value in found.items()}
             rows.setdefault((result.patient_id, name), {}).update(named)
             columns[result.sequence].update(named)
     order = [column for name in cohort.sequences for column in sorted(columns[name])]

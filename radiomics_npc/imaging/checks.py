@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
-from radiomics_npc.errors import ImageError, MaskError
-from radiomics_npc.imaging.reading import place_mask, read_image, read_mask
+from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
+from radiomics_npc.imaging.dicom import is_series
+from radiomics_npc.imaging.reading import place_mask, read_drawn, read_image
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
@@ -31,6 +33,7 @@ class _Checked:
 
     label: str
     findings: tuple[Finding, ...]
+    absent: tuple[str, ...] = ()
 
 
 def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error") -> CheckReport:
@@ -75,8 +78,13 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error")
             predicted=predicted,
         )
         results = map_cases(check, cohort.cases, jobs=jobs)
+        absent: Counter[str] = Counter()
         for checked in track(results, "check", len(cohort)):
             findings.extend(checked.findings)
+            absent.update(checked.absent)
+        for name in (name for name in cohort.sequences if absent[name]):
+            problem = f"{absent[name]} of {len(cohort)} patients do not have this region"
+            findings.append(Finding("info", problem, sequence=name))
         findings += _masks_to_predict(cohort) if predicted else []
     return CheckReport(findings)
 
@@ -97,35 +105,52 @@ def _masks_to_predict(cohort: Cohort) -> list[Finding]:
 def _check_case(
     case: Case, sequences: tuple[str, ...], on_mismatch: str, predicted: bool = False
 ) -> _Checked:
-    findings = []
+    findings, absent = [], []
     for sequence in sequences:
         files = case.images.get(sequence)
         try:
             found = _check_files(files, on_mismatch, predicted)
+        except RegionAbsentError:
+            absent.append(sequence)
+            found = []
         except Exception as error:  # noqa: BLE001
             # whatever a file does to a reader (memory, permissions), the other patients are still checked
             problem = f"could not be checked ({type(error).__name__})"
             found = [Finding.error(problem, "Open the files by hand; are they readable and whole?")]
         findings += [replace(f, patient_id=case.patient_id, sequence=sequence) for f in found]
-    return _Checked(case.patient_id, tuple(findings))
+    return _Checked(case.patient_id, tuple(findings), tuple(absent))
 
 
 def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) -> list[Finding]:
-    """Findings of one pair of files; patient and sequence are added by the caller."""
+    """Findings of one pair of files; patient and sequence are added by the caller.
+
+    Raises
+    ------
+    RegionAbsentError
+        The patient does not have a region that need not be there, and nothing else is wrong.
+    """
     if files is None:
         remedy = "Add its files, leave the patient out, or take the sequence out of cohort.sequences."
         return [Finding.error("missing sequence", remedy)]
     image, findings = _check_image(files)
     if files.mask is None and predicted:
         return findings
+    if files.mask is None and files.optional and not findings:
+        raise RegionAbsentError("there is no mask of this region")
     if files.mask is None:
         remedy = "Draw the tumor, predict the masks (segmentation), or leave the sequence out of the study."
         return [*findings, Finding.error("there is no mask", remedy)]
     name = files.mask.name
+    if image is None and is_series(files.mask) and files.mask.exists():
+        return findings  # contours of a DICOM object lie on their image
     try:
-        mask = read_mask(files.mask, files.label)
+        mask = read_drawn(files, image)
         placed = mask if image is None else place_mask(mask, image, on_mismatch)
     except MaskError as error:
+        if files.optional and isinstance(error, RegionAbsentError):
+            if not findings:
+                raise
+            return findings
         return [*findings, Finding.error(error.message, error.remedy, where=name)]
     if placed.array.mean() > _MOST_INSIDE:
         problem = f"{placed.array.mean():.0%} of all voxels are inside: taken for the background?"
@@ -141,7 +166,7 @@ def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) ->
 def _check_image(files: ImageFiles) -> tuple[Volume | None, list[Finding]]:
     name = files.image.name
     try:
-        image = read_image(files.image)
+        image = read_image(files.image, files.series)
     except ImageError as error:
         return None, [Finding.error(error.message, error.remedy, where=name)]
     return image, [Finding.error(p, "Export the image again.", where=name) for p in _image_faults(image)]

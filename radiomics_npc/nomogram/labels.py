@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["column_label", "level_label", "model_label", "sequence_label", "with_model_labels"]
+from radiomics_npc.cohort.regions import split_name
+
+__all__ = [
+    "column_label", "level_label", "model_label", "region_label", "sequence_label", "sequence_words",
+    "with_model_labels",
+]  # fmt: skip
 
 _COLUMNS = {
     "T": "T category",
@@ -24,6 +30,13 @@ _COLUMNS = {
     "vca_iga": "VCA-IgA",
 }
 _SEQUENCES = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
+#: Regions by usual names: what a phrase calls them, and what stands before volume.
+_REGIONS = {
+    "gtv": ("the tumor", "Tumor"), "tumor": ("the tumor", "Tumor"), "tumour": ("the tumor", "Tumor"),
+    "gtvp": ("the primary tumor", "Primary tumor"), "primary": ("the primary tumor", "Primary tumor"),
+    "gtvn": ("the nodes", "Nodal"), "gtvnd": ("the nodes", "Nodal"), "gtvln": ("the nodes", "Nodal"),
+    "node": ("the nodes", "Nodal"), "nodes": ("the nodes", "Nodal"),
+}  # fmt: skip
 _MORPHOLOGY = {
     "volume_cm3": "volume (cm³)",
     "surface_area_cm2": "surface area (cm²)",
@@ -34,15 +47,41 @@ _CONTENT = {"clinical": "Clinical", "radiomics": "Radiomics", "combined": "Combi
 _METHOD = {"cox": "Cox", "boosted": "boosted trees", "forest": "random survival forest"}
 
 
-def sequence_label(sequence: str) -> str:
-    """Name of an MRI sequence as printed.
+def region_label(region: str) -> str:
+    """Name of a region within a phrase.
 
     Examples
     --------
-    >>> sequence_label("ce_t1")
-    'CE-T1'
+    >>> region_label("gtvnd"), region_label("parotid")
+    ('the nodes', 'parotid')
     """
-    return _SEQUENCES.get(sequence, sequence)
+    return _REGIONS.get(region, (region,))[0]
+
+
+def sequence_label(sequence: str) -> str:
+    """Name of an MRI sequence as printed, with the region where a study has several.
+
+    Examples
+    --------
+    >>> sequence_label("ce_t1"), sequence_label("t1-gtvnd")
+    ('CE-T1', 'T1 of the nodes')
+    """
+    name, region = split_name(sequence)
+    label = _SEQUENCES.get(name, name)
+    return f"{label} of {region_label(region)}" if region else label
+
+
+def sequence_words(sequences: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Sequences and regions of a study, each once, for a sentence that names both.
+
+    Examples
+    --------
+    >>> sequence_words(["t1-gtvp", "t1-gtvnd", "ce_t1-gtvp", "ce_t1-gtvnd"])
+    (['T1', 'CE-T1'], ['the primary tumor', 'the nodes'])
+    """
+    pairs = [split_name(sequence) for sequence in sequences]
+    regions = dict.fromkeys(region_label(region) for _, region in pairs if region)
+    return list(dict.fromkeys(_SEQUENCES.get(name, name) for name, _ in pairs)), list(regions)
 
 
 def column_label(column: str) -> str:
@@ -60,6 +99,8 @@ def column_label(column: str) -> str:
     ('EBV-DNA', 'Tumor volume (cm³), T1')
     >>> column_label("ce_t1__wavelet-HLH__glcm__Contrast")
     'CE-T1 wavelet-HLH GLCM Contrast'
+    >>> column_label("t2-gtvnd__morphology__volume_cm3"), column_label("t1-gtvp__original__glcm__Contrast")
+    ('Nodal volume (cm³), T2', 'T1 of the primary tumor, original GLCM Contrast')
     """
     if column in _COLUMNS:
         return _COLUMNS[column]
@@ -69,10 +110,13 @@ def column_label(column: str) -> str:
     sequence, *parts = column.split("__")
     if parts[0] == "morphology":
         measure = _MORPHOLOGY.get(parts[-1], parts[-1].replace("_", " "))
-        return f"Tumor {measure}, {sequence_label(sequence)}"
+        name, region = split_name(sequence)
+        whose = _REGIONS.get(region, ("", region or "Tumor"))[1]
+        return f"{whose} {measure}, {sequence_label(name)}"
     if len(parts) == 3:
         parts[1] = parts[1].upper() if parts[1] != "firstorder" else "first-order"
-    return " ".join([sequence_label(sequence), *parts])
+    label = sequence_label(sequence) + ("," if split_name(sequence)[1] else "")
+    return " ".join([label, *parts])
 
 
 def level_label(level: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from radiomics_npc.nomogram.labels import column_label, level_label, model_label, sequence_label
+from radiomics_npc.nomogram.labels import column_label, level_label, model_label, sequence_words
 from radiomics_npc.report.checklist_answers import centers
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.tables import interval
@@ -91,7 +91,9 @@ def _data(model: Any, content: Content) -> list[str]:
     lines.append(f"- Centers: {listed(names)}" if names else "- Centers: not named in the data")
     sequences = part_of(content, "features").get("sequences")
     if model.feature_columns and sequences:
-        lines.append(f"- Images: {listed(map(sequence_label, sequences))}")
+        images, regions = sequence_words(sequences)
+        within = f", within {listed(regions)}" if regions else ""
+        lines.append(f"- Images: {listed(images)}{within}")
     if model.feature_columns:
         lines.append(f"- Contours: {_contours(model, content)}")
     excluded = part_of(content, "flow").get("excluded")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from radiomics_npc.nomogram.labels import sequence_label
+from radiomics_npc.nomogram.labels import sequence_words
 from radiomics_npc.report.checklist_answers import (
     Answer,
     Content,
@@ -222,7 +222,7 @@ def imaging_protocol(content: Content) -> Found:
     sequences = part_of(content, "features").get("sequences")
     if not sequences:
         return None
-    return partly(f"Sequences: {listed(map(sequence_label, sequences))}.", in_report("features"))
+    return partly(f"Sequences: {listed(sequence_words(sequences)[0])}.", in_report("features"))
 
 
 def raters(content: Content) -> Found:
@@ -247,11 +247,11 @@ def event_share(content: Content) -> Found:
 
 def single_sequence(content: Content) -> Found:
     """One sequence, or several that were not tried one by one."""
-    sequences = part_of(content, "features").get("sequences")
+    sequences, _ = sequence_words(part_of(content, "features").get("sequences") or [])
     if not sequences or not radiomic_models(content):
         return no_images(content)
     if len(sequences) == 1:
-        return known(f"One sequence: {sequence_label(sequences[0])}.", in_report("features"))
+        return known(f"One sequence: {sequences[0]}.", in_report("features"))
     return partly(f"{len(sequences)} sequences together; the run does not try them one by one.")
 
 

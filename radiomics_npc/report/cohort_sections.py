@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from radiomics_npc.nomogram.labels import sequence_label
+from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.flow import flow_steps
 from radiomics_npc.report.performance_tables import complete_case_table, endpoint_table, stability_counts
 from radiomics_npc.report.pieces import folded, pairs, paragraph, picture, yaml_text
@@ -134,10 +134,12 @@ def _to_quality(content: Content) -> str:
 def features(content: Content, drawn: Drawn) -> str:
     """What was extracted, and what failed."""
     part = content["features"]
-    sequences = ", ".join(sequence_label(s) for s in part.get("sequences", []))
+    sequences, regions = sequence_words(part.get("sequences", []))
     rows = {
         "Features per patient": part.get("number"),
-        "Sequences": sequences,
+        "Sequences": ", ".join(sequences),
+        "Regions": ", ".join(regions),
+        "Regions not everybody has": _absent(part.get("absent")),
         "Image grid": _grid(part.get("settings")) or _PRESETS.get(str(part.get("preset"))),
         "Intensities": _NORMALIZED.get(str(part.get("normalize")), part.get("normalize")),
         "Shape and size": "measured" if part.get("morphology") else "not measured",
@@ -159,6 +161,16 @@ def features(content: Content, drawn: Drawn) -> str:
     if part.get("settings"):
         made += folded("Extraction settings of every sequence", yaml_text(part["settings"]))
     return made
+
+
+def _absent(table: pd.DataFrame | None) -> str:
+    """How many patients have not every region, by sequence and region."""
+    if table is None or table.empty:
+        return ""
+    counts = table.groupby("sequence")["patient_id"].nunique()
+    return "; ".join(
+        f"{sequence_label(str(name))}, none in {plural(int(n), 'patient')}" for name, n in counts.items()
+    )
 
 
 def _grid(settings: Any) -> str:

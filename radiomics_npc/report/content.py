@@ -128,11 +128,12 @@ def _features(tables: Path, settings: Content) -> Content | None:
     table = FeatureTable.read(tables)
     return {
         "number": table.to_frame().shape[1],
-        "sequences": settings["cohort"]["sequences"],
+        "sequences": list(table.settings["sequences"]),
         "preset": settings["features"]["preset"],
         "normalize": settings["features"]["normalize"],
         "morphology": settings["features"]["morphology"],
         "failures": table.failures,
+        "absent": table.absent,
         "settings": {name: recipe["pyradiomics"] for name, recipe in table.settings["sequences"].items()},
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radiomics_npc.nomogram.labels import sequence_label
+from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.references import Citations
 from radiomics_npc.report.writing import listed, part_of, plural
@@ -166,11 +166,13 @@ def feature_text(content: Content, cite: Citations) -> list[str]:
         return []
     settings = part_of(content, "settings", "features")
     sequences = features.get("sequences") or part_of(content, "settings", "cohort").get("sequences") or []
-    where = f" on {listed(map(sequence_label, sequences))} images" if sequences else ""
+    images, regions = sequence_words(sequences)
+    where = f" on {listed(images)} images" if images else ""
+    volume = f"the volumes of {listed(regions)}" if regions else _merged(content)
     version = part_of(content, "versions").get("pyradiomics-bhklab")
     build = f" (build pyradiomics-bhklab {version})" if version else ""
     parts = [
-        f"{features['number']} features per patient were extracted from the tumor volume{where} with "
+        f"{features['number']} features per patient were extracted from {volume}{where} with "
         f"PyRadiomics{build} {cite('pyradiomics')}, whose definitions follow those of the Image Biomarker "
         f"Standardization Initiative with documented exceptions {cite('ibsi')}.",
         _NORMALIZE.get(str(features.get("normalize") or settings.get("normalize", "body")), ""),
@@ -181,7 +183,29 @@ def feature_text(content: Content, cite: Citations) -> list[str]:
             "Among them are volume, surface area, maximum diameter and surface regularity, measured on the "
             "marching-cubes mesh of the mask by radiomics_npc."
         )
+    parts += _absent(features)
     return ["## Image features", " ".join([*filter(None, parts), *_stability(content, cite)])]
+
+
+def _merged(content: Content) -> str:
+    """What features were measured in, where there is one region."""
+    regions = part_of(content, "settings", "cohort").get("regions") or {}
+    parts = [str(part) for part in next(iter(regions.values()), [])]
+    named = len(parts) > 1 and not any(part.isdigit() for part in parts)
+    return f"the union of {listed(parts)}" if named else "the tumor volume"
+
+
+def _absent(features: Content) -> list[str]:
+    """Who has not every region, and what their models take instead."""
+    table = features.get("absent")
+    if table is None or table.empty:
+        return []
+    patients = table.groupby("sequence")["patient_id"].nunique()
+    words = listed(f"{sequence_label(str(name))} (n = {count})" for name, count in patients.items())
+    return [
+        f"Regions that a patient does not have have no features: {words}. These count as missing values and "
+        "are filled in as such, which does not say that there is no such region."
+    ]
 
 
 def _extraction(content: Content, features: Content, settings: Content) -> list[str]:
@@ -189,6 +213,7 @@ def _extraction(content: Content, features: Content, settings: Content) -> list[
     by_words: dict[str, list[str]] = {}
     for name, recipe in recipes(content).items():
         by_words.setdefault(" ".join(extraction_sentences(recipe).values()), []).append(name)
+    each = {words: sequence_words(names)[0] for words, names in by_words.items()}
     if not by_words:
         preset = str(features.get("preset") or settings.get("preset", "iso1mm"))
         return [_PRESETS.get(preset, "")]
@@ -196,7 +221,7 @@ def _extraction(content: Content, features: Content, settings: Content) -> list[
     if len(by_words) == 1:
         return [*by_words, rest]
     return [
-        *(f"{listed(map(sequence_label, names))}: {words}" for words, names in by_words.items()), rest
+        *(f"{listed(names)}: {words}" for words, names in each.items()), rest
     ]  # fmt: skip
 
 

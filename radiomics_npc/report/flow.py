@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowStep", "flow_figure", "flow_steps", "measured_flow", "reason_words"]
 
-_NO_FEATURES = re.compile(r"no features of (\w+): ")  # the last of the reasons, each with its message
+_NO_FEATURES = re.compile(r"no features of ([\w-]+): ")  # the last of the reasons, each with its message
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.errors import CohortError
 from radiomics_npc.nomogram.labels import column_label, sequence_label
 from radiomics_npc.nomogram.style import GREY, PALETTE, figure_style, new_figure
@@ -92,10 +93,16 @@ def stability_figure(table: pd.DataFrame, *, minimum: float | None = None) -> Fi
     known = table.assign(sequence=[part[0] for part in parts], kind=[_class_of(part) for part in parts])
     known = known.dropna(subset=["icc"])
     sequences, kinds = sorted(set(known["sequence"])), sorted(set(known["kind"]))
+    # a row a region: side by side, two regions of three sequences are wider than a page
+    rows = max(1, len({split_name(sequence)[1] for sequence in sequences}))
+    columns = -(-len(sequences) // rows)
+    sequences.sort(key=lambda name: split_name(name)[::-1])
     with figure_style():
-        figure = new_figure(2.4 * len(sequences) + 0.9, 0.9 + 0.3 * len(kinds))
-        panels = figure.subplots(1, len(sequences), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, sequence in zip(panels, sequences, strict=True):
+        figure = new_figure(2.4 * columns + 0.9, rows * (0.9 + 0.3 * len(kinds)))
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes in panels[len(sequences) :]:
+            axes.set_axis_off()
+        for axes, sequence in zip(panels, sequences, strict=False):
             for k, kind in enumerate(kinds):
                 values = known.loc[(known["sequence"] == sequence) & (known["kind"] == kind), "icc"]
                 if len(values):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.errors import ImageError
+from radiomics_npc.cohort.cases import Cohort, ImageFiles
+from radiomics_npc.cohort.regions import split_name
+from radiomics_npc.errors import ImageError, RegionAbsentError
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.nomogram.labels import sequence_label
-from radiomics_npc.nomogram.style import PALETTE, figure_style, mark_simulated, new_figure
+from radiomics_npc.nomogram.style import GREY, PALETTE, figure_style, mark_simulated, new_figure
 from radiomics_npc.report.quality_images import tumor_slice
 
 if TYPE_CHECKING:
@@ -40,19 +41,20 @@ class Panel:
         Where the tumor was drawn by hand, if ``mask`` was predicted.
     """
 
-    image: NDArray[np.float64]
+    image: NDArray[Any]
     mask: NDArray[np.bool_]
     title: str = ""
     spacing_mm: tuple[float, float] = (1.0, 1.0)
     drawn: NDArray[np.bool_] | None = None
 
 
-def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
+def montage_figure(panels: Sequence[Panel | None], *, columns: int = 3) -> Figure:
     """Slices side by side with the tumor outlined, each with a bar of 1 cm.
 
     Parameters
     ----------
-    panels : sequence of Panel
+    panels : sequence of Panel or None
+        None leaves a place empty.
     columns : int
 
     Returns
@@ -66,7 +68,7 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
     """
     if not panels:
         raise ImageError("no slices to show")
-    for panel in panels:
+    for panel in filter(None, panels):
         if panel.image.shape != panel.mask.shape or panel.image.ndim != 2:
             raise ImageError(f"slice {panel.image.shape} and mask {panel.mask.shape} differ in shape")
     rows = -(-len(panels) // columns)
@@ -75,6 +77,9 @@ def montage_figure(panels: Sequence[Panel], *, columns: int = 3) -> Figure:
         for axes in figure.subplots(rows, columns, squeeze=False).ravel():
             axes.set_axis_off()
         for axes, panel in zip(figure.axes, panels, strict=False):
+            if panel is None:
+                axes.text(0.5, 0.5, "none", ha="center", color=GREY, transform=axes.transAxes)
+                continue
             low, high = np.percentile(panel.image, [1, 99.5])
             height, width = panel.image.shape
             extent = (0, width * panel.spacing_mm[1], height * panel.spacing_mm[0], 0)
@@ -122,21 +127,34 @@ def cohort_montage(
         else []
     )
     by_hand = {} if drawn is None else {case.patient_id: case.images for case in drawn.cases}
-    panels = []
+    rows = list(dict.fromkeys(split_name(name)[1] for name in cohort.sequences))
+    panels: list[Panel | None] = []
     for case in chosen:
-        for sequence in cohort.sequences:
-            image, mask = read_pair(case.images[sequence], cohort.on_mismatch)
-            other = by_hand.get(case.patient_id)
-            more = [] if other is None else [read_pair(other[sequence], cohort.on_mismatch)[1]]
-            cut = tumor_slice(image, mask, *more)
-            title = sequence_label(sequence) if case is chosen[0] else ""
-            drawn_too = cut.masks[1] if more else None
-            panels.append(Panel(cut.image, cut.masks[0], title, cut.scale_mm[::-1], drawn_too))
-    if not panels:
+        for region in rows:  # a row a patient, or a row a region of a patient
+            for name in (name for name in cohort.sequences if split_name(name)[1] == region):
+                title = sequence_label(name) if case is chosen[0] else ""
+                other = by_hand.get(case.patient_id, {}).get(name)
+                panels.append(_panel(case.images[name], title, cohort, other))
+    if not any(panels):
         return None
-    # a row a patient, but patients side by side where there is one sequence only
-    columns = len(cohort.sequences) if len(cohort.sequences) > 1 else most
-    figure = montage_figure(panels, columns=columns)
+    # patients side by side where there is one sequence only
+    columns = len(cohort.sequences) // len(rows)
+    figure = montage_figure(panels, columns=columns if len(cohort.sequences) > 1 else most)
     if cohort.simulated:
         mark_simulated(figure)
     return figure
+
+
+def _panel(files: ImageFiles, title: str, cohort: Cohort, drawn: ImageFiles | None) -> Panel | None:
+    """Slice with the outlines of one region; None where the patient does not have it."""
+    if files.optional and files.mask is None:
+        return None
+    try:
+        image, mask = read_pair(files, cohort.on_mismatch)
+    except RegionAbsentError:
+        if files.optional:
+            return None
+        raise
+    more = [] if drawn is None else [read_pair(drawn, cohort.on_mismatch)[1]]
+    cut = tumor_slice(image, mask, *more)
+    return Panel(cut.image, cut.masks[0], title, cut.scale_mm[::-1], cut.masks[1] if more else None)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.cohort.cases import Case, ImageFiles
+from radiomics_npc.errors import RegionAbsentError
 from radiomics_npc.features.case_job import describe_failure, one_itk_thread
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.imaging.volume import Mask, Volume
@@ -32,6 +33,7 @@ FIELD_MM = 100.0
 _MARGIN_MM = 10.0
 _QUALITY = 72  # of JPEG: noise of MR costs more above, edges suffer below
 _PLANES = ("sagittal", "coronal", "axial")
+_NO_REGION = "this patient has no such region"
 _LEFT_EDGE = "RAS"  # what lies at the left edge where columns run to the left (L), to the back (P), up
 
 
@@ -70,6 +72,8 @@ class SlicePicture:
         SVG paths in voxels: the mask that was measured, and the one drawn by hand if that is another.
     message, remedy : str
         Why there is no picture.
+    absent : bool
+        The patient does not have this region, which nobody must have: nothing has failed.
     """
 
     sequence: str
@@ -84,6 +88,7 @@ class SlicePicture:
     drawn: str = ""
     message: str = ""
     remedy: str = ""
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,10 +121,16 @@ def picture_case(job: PictureJob) -> CasePictures:
         if files is None:
             made.append(SlicePicture(sequence, message="there is no image of this sequence"))
             continue
+        if files.optional and files.mask is None:
+            made.append(SlicePicture(sequence, message=_NO_REGION, absent=True))
+            continue
         try:
             with one_itk_thread():
                 made.append(_picture(job, sequence, files))
         except Exception as error:  # noqa: BLE001 - a fault of one case must not stop the others
+            if files.optional and isinstance(error, RegionAbsentError):
+                made.append(SlicePicture(sequence, message=_NO_REGION, absent=True))
+                continue
             failure = describe_failure(error, "read")
             made.append(SlicePicture(sequence, message=failure["message"], remedy=failure.get("remedy", "")))
     return CasePictures(job.case.patient_id, tuple(made))

@@ -87,7 +87,9 @@ def _patient(pictures: CasePictures, said: Iterable[Remark]) -> Patient:
     known = {(remark.sequence, remark.words.rstrip(".")) for remark in remarks}
     for part in pictures.slices:
         told = any(sequence == part.sequence for sequence, _ in known)
-        if part.message and not told:
+        if part.absent:
+            remarks.append(Remark("info", part.sequence, part.message))
+        elif part.message and not told:
             remarks.append(Remark("failure", part.sequence, part.message, part.remedy))
     once = {(r.sequence, r.words.rstrip(".")): r for r in reversed(remarks)}
     order = {"failure": 0, "error": 1, "flag": 2, "warning": 3, "info": 4}

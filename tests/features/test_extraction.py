@@ -22,7 +22,14 @@ from radiomics_npc.features.table import FeatureTable
 from radiomics_npc.settings import FeatureSettings
 from radiomics_npc.storage import FeatureStore, read_table
 
-FILES = ["features.parquet", "features.csv", "diagnostics.csv", "failures.csv", "feature_settings.json"]
+FILES = [
+    "features.parquet",
+    "features.csv",
+    "features_long.parquet",
+    "diagnostics.csv",
+    "failures.csv",
+    "feature_settings.json",
+]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -107,7 +114,7 @@ def test_a_failed_case_is_listed_and_stops_nobody(faulty, quick, tmp_path):
     expected = {
         ("001", "t2"): ("ImageError", "no t2 image"),
         ("002", "t1"): ("MaskError", "no t1 mask"),
-        ("002", "t2"): ("MaskError", "empty"),
+        ("002", "t2"): ("RegionAbsentError", "empty"),
         ("003", "t1"): ("ImageError", "damaged"),
         ("003", "t2"): ("ImageError", "absent.nii.gz does not exist"),
         ("004", "t1"): ("MaskError", ""),
