@@ -188,7 +188,7 @@ class _Scan:
         if any(image.inverted for image in part.images):
             self.findings.append(
                 Finding.warning(
-                    "stored to be shown inverted (MONOCHROME1); values are read as stored",
+                    "low values are meant to be bright (MONOCHROME1): turned around when read",
                     "See whether tissue is as bright as in other patients.",
                     patient,
                     where=facts.description or part.files[0].name,

@@ -106,7 +106,7 @@ class _Found:
             return
         self._note(header, file)
         # of a mixed folder nothing but the names is needed any more
-        if len(self.files) == 1:
+        if self.wanted is not None or len(self.files) == 1:
             self.slices += _whole(slices_of, header, file.name, name=file.name)
 
     def require_one_series(self) -> list[Slice]:

@@ -42,10 +42,10 @@ def slices_of(header: Any, name: str) -> list[Slice]:
     -------
     list of Slice
         In the order of the frames, which need not be that of their places.
-        Values are as stored where the rescale is 1 and 0, else float64. An
-        image stored to be shown inverted (MONOCHROME1) keeps its values too:
-        PS3.3 C.7.6.3.1.2 speaks of how they are shown, not of what they mean,
-        and ITK reads them so.
+        Values are as stored where the rescale is 1 and 0, else float64. Where
+        the lowest value is meant to be white (MONOCHROME1, PS3.3 C.7.6.3.1.2)
+        they are turned around within the bits stored, so that what is seen
+        bright is high, as in other images and as ITK does.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _kind(header: Any, frame: int | None) -> dict[str, str]:
 
 
 def _pixels(header: Any, name: str) -> NDArray[Any]:
-    """Return the values as stored, in the byte order of this machine."""
+    """Return the values as stored, in the byte order of this machine, high where they are bright."""
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not syntax.is_deflated:
         try:
@@ -153,7 +153,11 @@ def _pixels(header: Any, name: str) -> NDArray[Any]:
                 f"{name} is truncated: {missing} of {wanted} bytes of its pixels are missing", EXPORT
             )
         pixels = header.pixel_array
-    return np.asarray(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+        highest = -1 if int(header.PixelRepresentation) else 2 ** int(header.BitsStored) - 1
+        pixels = pixels.dtype.type(highest) - pixels
+    return np.asarray(pixels)
 
 
 def _rescaled(pixels: NDArray[Any], item: Any, header: Any) -> NDArray[Any]:
