@@ -8,7 +8,6 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "grid_difference",
     "overlap",
     "reorient_mask",
-    "resample_mask",
 ]
 
 #: Two grids are the same when no corner of one lies farther than this share of
@@ -201,28 +199,6 @@ def embed_mask(mask: Mask, like: Volume) -> Mask | None:
     array = np.zeros(like.array.shape, dtype=bool)
     array[there] = turned.array[here]
     return _on_grid(array, like)
-
-
-def resample_mask(mask: Mask, like: Volume) -> Mask:
-    """Bring a mask onto the grid of an image, each voxel taking the value of the nearest mask voxel.
-
-    Parameters
-    ----------
-    mask : Mask
-    like : Volume
-        The image.
-
-    Returns
-    -------
-    Mask
-        On exactly the image's grid; outside the old grid there is nothing.
-
-    Raises
-    ------
-    MaskError
-        Nothing of the mask lies within the image.
-    """
-    return resample_like(mask, like, "nearest")
 
 
 def overlap(mask: Mask, image: Volume) -> bool:

@@ -8,10 +8,11 @@ from radiomics_npc.cohort.cases import ImageFiles, Label
 from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom import is_series, read_series
 from radiomics_npc.imaging.dicom_objects import find_mask_object, is_dicom
-from radiomics_npc.imaging.grid import embed_mask, grid_difference, overlap, reorient_mask, resample_mask
+from radiomics_npc.imaging.grid import embed_mask, grid_difference, overlap, reorient_mask
 from radiomics_npc.imaging.itk_files import as_3d, read_file
 from radiomics_npc.imaging.label_maps import read_label_map
 from radiomics_npc.imaging.labels import as_optional
+from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.rtstruct import read_rtstruct
 from radiomics_npc.imaging.seg import read_seg
 from radiomics_npc.imaging.volume import Mask, Volume
@@ -137,7 +138,7 @@ def place_mask(mask: Mask, image: Volume, on_mismatch: str = "error") -> Mask:
     if embedded is not None:
         return embedded
     if on_mismatch == "resample":
-        return resample_mask(mask, image)
+        return resample_like(mask, image, "nearest")
     raise MaskError(
         f"image and mask lie on different grids: {grid_difference(image, mask)}",
         "Export the mask on the image's grid, or set cohort.on_mismatch: resample.",

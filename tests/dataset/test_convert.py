@@ -441,3 +441,24 @@ def test_nobody_to_convert(tmp_path):
 def test_an_image_of_one_intensity_cannot_be_scaled(cohort, tmp_path):
     made = convert(cohort(image=np.full((6, 40, 48), 7, np.int16)), tmp_path / "out", bits=8, jobs=1)
     assert made.failures["message"].tolist() == ["intensities from 7 to 7 cannot be scaled"]
+
+
+@pytest.mark.shared
+def test_real_dicom_with_an_rtstruct_becomes_the_nifti_of_the_same_patient(shared, tmp_path):
+    data = shared / "data"
+    case = Case("STS_002", {"t1": ImageFiles(
+        data / "dicom_rtstruct" / "image", data / "dicom_rtstruct" / "mask" / "RS.dcm",
+    )})  # fmt: skip
+    made = convert(Cohort(cases=(case,), sequences=("t1",)), tmp_path / "out", jobs=1)
+    assert made.failures.empty, made.failures.to_string()
+    folder = data / "sts_mr_t1" / "STS_002"
+    for mine, theirs in (("T1WI", "MR_T1_image"), ("T1WI_mask", "MR_T1_mask")):
+        a = nibabel.load(made.out / "STS_002" / f"{mine}.nii.gz")
+        b = nibabel.load(folder / f"{theirs}.nii.gz")
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a.affine, b.affine, atol=1e-3)
+        x, y = a.get_fdata(), b.get_fdata()
+        if mine == "T1WI":
+            np.testing.assert_array_equal(x, y)
+        else:
+            assert 2 * ((x > 0) & (y > 0)).sum() / ((x > 0).sum() + (y > 0).sum()) >= 0.98

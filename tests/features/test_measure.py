@@ -15,6 +15,8 @@ from radiomics_npc.errors import ExtractionError, ImageError, MaskError
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import quiet_pyradiomics, read_parameters
 from radiomics_npc.imaging.normalize import normalize_body
+from radiomics_npc.imaging.reading import read_image, read_mask
+from radiomics_npc.imaging.resampling import resample_volume
 from radiomics_npc.imaging.volume import Mask, Volume
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
@@ -174,25 +176,12 @@ def test_ibsi_deviations_are_the_known_ones(phantom):
         assert close(name, found[name] * np.sqrt(voxels / (voxels - 1)))
 
 
-def at_1_mm(path: Path, interpolator: int) -> sitk.Image:
-    """Resample as IBSI-2 phase 3 does: 1 mm, the centers of old and new grid on each other."""
-    image = sitk.ReadImage(str(path), sitk.sitkFloat64)
-    spacing, size = np.array(image.GetSpacing()), np.array(image.GetSize())
-    new = np.ceil(size * spacing - 1e-9)
-    start = 0.5 * (size - 1) - 0.5 * (new - 1) / spacing
-    grid = sitk.Image([int(n) for n in new], sitk.sitkFloat64)
-    grid.SetDirection(image.GetDirection())
-    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(start.tolist()))
-    return sitk.Resample(image, grid, sitk.Transform(), interpolator, 0.0)
-
-
 @pytest.mark.shared
 @pytest.mark.parametrize("patient", ["STS_002", "STS_008", "STS_012"])
 def test_ibsi_2_phase_3_statistics_of_the_unfiltered_image(shared, patient):
     folder = shared / "data/sts_mr_t1" / patient
-    image = Volume.from_sitk(at_1_mm(folder / "MR_T1_image.nii.gz", sitk.sitkBSpline))
-    mask = Volume.from_sitk(at_1_mm(folder / "MR_T1_mask.nii.gz", sitk.sitkLinear))
-    inside = Mask(mask.array >= 0.5, mask.spacing_mm, mask.origin_mm, mask.direction)
+    image = resample_volume(read_image(folder / "MR_T1_image.nii.gz"), (1, 1, 1), "bspline")
+    inside = resample_volume(read_mask(folder / "MR_T1_mask.nii.gz"), (1, 1, 1), "linear")
     found = measure_case(image, inside, FIRST_ORDER, normalize="none", with_morphology=False).features
     table = pd.read_csv(REFERENCE / "ibsi2_phase3_sts.csv")
     expected = table[table["case"] == patient].set_index("feature")["value"]

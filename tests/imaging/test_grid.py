@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiomics_npc.errors import MaskError
-from radiomics_npc.imaging.grid import grid_difference, overlap, reorient_mask, resample_mask
+from radiomics_npc.imaging.grid import grid_difference, overlap, reorient_mask
 from radiomics_npc.imaging.reading import place_mask
+from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.volume import Mask, Volume
 
 RNG = np.random.default_rng(3)
@@ -90,4 +91,4 @@ def test_a_mask_elsewhere_does_not_overlap():
         with pytest.raises(MaskError, match="do not overlap"):
             place_mask(away, IMAGE, way)
     with pytest.raises(MaskError, match="nothing of the mask"):
-        resample_mask(away, IMAGE)
+        resample_like(away, IMAGE, "nearest")
