@@ -18,6 +18,7 @@ _KINDS: Final[dict[str, MaskKind]] = {
     "1.2.840.10008.5.1.4.1.1.66.7": "SEG",  # label map
 }
 _EXPORT: Final = "Export it again."
+_UNDEFINED: Final = 0xFFFFFFFF
 
 
 def is_dicom(file: Path) -> bool:
@@ -59,10 +60,23 @@ def read_object(file: Path, **options: Any) -> Any:
         with warnings.catch_warnings():
             # pydicom warns of odd values in elements that are not used here; what is used is checked
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(file, **options)
+            header = pydicom.dcmread(file, **options)
+            raw = [header.get_item(tag) for tag in header.keys()]  # noqa: SIM118 - items are asked for unparsed
     except Exception as error:
         # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
         raise MaskError(f"{file.name} is no DICOM file, or is damaged or truncated", _EXPORT) from error
+    if any(map(_is_cut, raw)):
+        raise MaskError(f"{file.name} is truncated", _EXPORT)
+    return header
+
+
+def _is_cut(element: Any) -> bool:
+    """Whether the file ended within an element: pydicom takes the contours that are left without a word."""
+    from pydicom.dataelem import RawDataElement
+
+    if not isinstance(element, RawDataElement) or element.value is None or element.length == _UNDEFINED:
+        return False
+    return len(element.value) < element.length
 
 
 def _kind(file: Path) -> MaskKind | None:

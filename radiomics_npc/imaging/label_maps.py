@@ -93,15 +93,15 @@ def _values(array: NDArray[Any]) -> str:
 
 
 def _only_region(arrays: list[NDArray[Any]], regions: list[Region], name: str) -> NDArray[np.bool_]:
+    if len(regions) == 1:
+        return _labeled(arrays, regions, regions[0].names[0], name)
     if len(arrays) == 1:
         return _two_valued(arrays[0], name)
-    if len(regions) > 1:
-        names = ", ".join(region.names[0] for region in regions)
-        raise MaskError(
-            f"{name} has {len(regions)} segments ({names})",
-            "Say which is the tumor: column label of the manifest.",
-        )
-    return _labeled(arrays, regions, regions[0].values[0], name)
+    names = ", ".join(region.names[0] for region in regions)
+    raise MaskError(
+        f"{name} has {len(regions)} segments ({names})",
+        "Say which is the tumor: column label of the manifest.",
+    )
 
 
 def _two_valued(array: NDArray[Any], name: str) -> NDArray[np.bool_]:

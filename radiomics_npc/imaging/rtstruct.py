@@ -26,6 +26,7 @@ _PLANE_TOLERANCE: Final = 0.1
 #: Decimals of a voxel that count: what is beyond comes from rounding, and would decide at random whether a
 #: center on an edge is inside.
 _DECIMALS: Final = 5
+_CROSSING_DECIMALS: Final = 9
 _OTHER_SERIES: Final = (
     "They were drawn on another series: give that as the image, or export them as a mask on this one."
 )
@@ -70,7 +71,7 @@ def fill_polygons(polygons: Sequence[Points], shape: tuple[int, int]) -> NDArray
     edge = np.repeat(np.arange(len(count)), count)
     row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[edge]
     across = x0[edge] + (row - y0[edge]) * ((x1 - x0)[edge] / (y1 - y0)[edge])
-    column = np.clip(np.ceil(np.round(across, _DECIMALS)), 0, columns).astype(np.intp)
+    column = np.clip(np.ceil(np.round(across, _CROSSING_DECIMALS)), 0, columns).astype(np.intp)
     crossings = np.bincount(row * (columns + 1) + column, minlength=rows * (columns + 1))
     return np.asarray(crossings.reshape(rows, columns + 1).cumsum(axis=1)[:, :columns] % 2 == 1)
 
@@ -144,7 +145,9 @@ def read_rtstruct(file: Path, label: Label | tuple[Label, ...] | None, like: Vol
         wanted = regions
     else:
         wanted = find_regions(regions, label, file.name)
-    drawn = {int(item.ReferencedROINumber): item for item in header.get("ROIContourSequence") or []}
+    if "ROIContourSequence" not in header:
+        raise MaskError(f"{file.name} holds no contours at all", "Export it again.")
+    drawn = {int(item.ReferencedROINumber): item for item in header.ROIContourSequence or []}
     array = np.zeros(like.array.shape, dtype=bool)
     any_contour = False
     for region in wanted:
@@ -174,7 +177,8 @@ def _contours(item: Any, name: str, like: Volume) -> dict[int, list[Points]]:
                 "Name a region that is drawn.",
             )
         values = np.asarray(contour.get("ContourData") or [], dtype=float)
-        if values.size % 3 or not np.isfinite(values).all():
+        count = int(contour.get("NumberOfContourPoints") or values.size // 3)
+        if values.size != 3 * count or not np.isfinite(values).all():
             raise MaskError(f"a contour of {name} is damaged", "Export it again.")
         if values.size < 9:
             continue

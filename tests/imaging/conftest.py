@@ -83,3 +83,19 @@ def write_mask() -> Callable[..., Path]:
         return file
 
     return write
+
+
+@pytest.fixture
+def write_study(write_series) -> Callable[..., Path]:
+    """A series as :func:`write_series` that names patient, study and space, so that objects may refer to it."""
+
+    def write(folder, array, **geometry):
+        study = {
+            "PatientName": "Simulated^One", "PatientID": "001", "PatientBirthDate": "", "PatientSex": "",
+            "StudyInstanceUID": "1.2.3.4", "StudyDate": "20260101", "StudyTime": "120000", "StudyID": "1",
+            "AccessionNumber": "", "ReferringPhysicianName": "", "FrameOfReferenceUID": "1.2.3.5",
+            "SeriesNumber": 4, "InstanceNumber": 1, "Manufacturer": "none", "SeriesDate": "20260101",
+        }  # fmt: skip
+        return write_series(folder, array, **{**study, **geometry})
+
+    return write
