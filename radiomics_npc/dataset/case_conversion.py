@@ -20,13 +20,13 @@ from radiomics_npc.imaging.resampling import Interpolation, resample_like, resam
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.imaging.writing import write_volume
 
-__all__ = ["CaseOrder", "CaseResult", "Conversion", "Format", "SeriesNames", "convert_case"]
+__all__ = ["SERIES_NAMES", "CaseOrder", "CaseResult", "Conversion", "Format", "convert_case"]
 
 V = TypeVar("V", bound=Volume)
 Format = Literal["nifti", "nrrd", "tiff", "nnunet"]
 
 #: Names of the published layout.
-SeriesNames: Final = {"t1": "T1WI", "t2": "T2WI", "ce_t1": "CE-T1WI"}
+SERIES_NAMES: Final = {"t1": "T1WI", "t2": "T2WI", "ce_t1": "CE-T1WI"}
 _SUFFIX: Final = {"nifti": ".nii.gz", "nnunet": ".nii.gz", "nrrd": ".nrrd", "tiff": ".tif"}
 
 
@@ -123,7 +123,7 @@ def _own_grids(order: CaseOrder, grouped: Mapping[str, Mapping[str, ImageFiles]]
     rows = []
     for sequence, files in grouped.items():
         series = _read(files, order.how)
-        stem = order.out / order.name / f"{SeriesNames[sequence]}{_SUFFIX[order.how.to]}"
+        stem = order.out / order.name / f"{SERIES_NAMES[sequence]}{_SUFFIX[order.how.to]}"
         image, low, high = _scaled(series, order.how)
         labels, overlap = _label_map(series, order.how)
         images = _write(stem, image, order.how)

@@ -21,7 +21,7 @@ from radiomics_npc._version import __version__
 from radiomics_npc.cohort.cases import Cohort
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS
 from radiomics_npc.cohort.regions import split_name
-from radiomics_npc.dataset.case_conversion import CaseOrder, Conversion, Format, SeriesNames, convert_case
+from radiomics_npc.dataset.case_conversion import SERIES_NAMES, CaseOrder, Conversion, Format, convert_case
 from radiomics_npc.dataset.metadata import Source, as_cohort
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.imaging.resampling import Interpolation
@@ -273,7 +273,7 @@ def _description(made: Converted, how: Conversion) -> dict[str, Any]:
             "interpolation": how.interpolation,
             "bits": how.bits,
             **(scaled if how.bits is not None else {}),
-            "sequences": {name: SeriesNames[name] for name in how.sequences},
+            "sequences": {name: SERIES_NAMES[name] for name in how.sequences},
             "slices": "from the first along the normal of the slices to the last",
             "version": __version__,
         },

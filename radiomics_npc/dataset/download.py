@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,11 @@ from typing import Final
 import pandas as pd
 
 from radiomics_npc.cohort.reading import read_cohort
-from radiomics_npc.dataset.transfer import Client, fetch_file, matches, readable_size
+from radiomics_npc.dataset.transfer import fetch_file, matches, readable_size, show_bytes
 from radiomics_npc.dataset.unpacking import Archive
+from radiomics_npc.dataset.web_client import Client
 from radiomics_npc.dataset.zenodo import Record, RecordFile, parse_record, record_number
 from radiomics_npc.errors import CohortError, DownloadError
-from radiomics_npc.progress import track
 from radiomics_npc.storage import write_json
 
 __all__ = ["Downloaded", "DownloadedFile", "download"]
@@ -32,7 +32,6 @@ _RECORD_FILE: Final = "record.json"
 _NOTE: Final = ".unpacked.json"
 _UNPACKED: Final = 2.0  # how much larger MRI usually is than its archive
 _SPARE: Final = 200_000_000
-_STEP: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -129,6 +128,13 @@ def download(
         The record or a file does not exist or is refused; there is too little room on the disk;
         nothing came for ``patience_s``; a checksum is wrong twice; an archive must not be unpacked;
         or a file in ``out`` is in the way.
+
+    Examples
+    --------
+    >>> download("npc", "10.1038/s41597-024-1")
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.DownloadError: '10.1038/s41597-024-1' is no record of Zenodo. Give its DOI, ...
     """
     out, number = Path(out).absolute(), record_number(record)
     client = Client(base_url, timeout_s)
@@ -266,29 +272,14 @@ def _fetch(client: Client, file: RecordFile, out: Path, patience_s: float) -> No
     pieces = fetch_file(
         client, file.url, target, size=file.size, checksum=file.checksum, patience_s=patience_s
     )
-    _show(pieces, f"Download {file.name}, MB", rest)
-
-
-def _show(pieces: Iterator[int], title: str, total: int) -> None:
-    """Run through ``pieces`` (bytes), and show them as megabytes."""
-
-    def steps() -> Iterator[int]:
-        done = shown = 0
-        for count in pieces:
-            done += count
-            while shown < min(done, total) // _STEP:
-                shown += 1
-                yield shown
-
-    for _ in track(steps(), title, max(total, 0) // _STEP):
-        pass
+    show_bytes(pieces, f"Download {file.name}, MB", rest)
 
 
 def _unpack(path: Path, file: RecordFile) -> None:
     archive = Archive(path)
     _require_space(path.parent, archive.size)
     note = json.dumps({"archive": file.name, "checksum": file.checksum})
-    _show(archive.unpack(_folder(path), _NOTE, note), f"Unpack {file.name}, MB", archive.size)
+    show_bytes(archive.unpack(_folder(path), _NOTE, note), f"Unpack {file.name}, MB", archive.size)
 
 
 def _describe(out: Path, file: RecordFile, state: str) -> DownloadedFile:

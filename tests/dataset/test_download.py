@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from radiomics_npc.dataset import download as download_module
-from radiomics_npc.dataset import transfer, unpacking
+from radiomics_npc.dataset import unpacking, web_client
 from radiomics_npc.dataset.download import download
-from radiomics_npc.dataset.transfer import Client
 from radiomics_npc.dataset.unpacking import Archive, safe_parts
+from radiomics_npc.dataset.web_client import Client
 from radiomics_npc.dataset.zenodo import parse_record, record_number
 from radiomics_npc.errors import DownloadError
 
@@ -132,7 +132,7 @@ def say(status, content=b"", **headers):
 
 @pytest.fixture
 def server(monkeypatch):
-    monkeypatch.setattr(transfer, "_PAUSES_S", (0.01, 0.05))
+    monkeypatch.setattr(web_client, "_PAUSES_S", (0.01, 0.05))
     one = Server()
     one.thread.start()
     yield one
@@ -401,7 +401,7 @@ def test_answers_of_the_server(server, get):
 
 
 def test_nobody_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "_PAUSES_S", (0.01, 0.05))
+    monkeypatch.setattr(web_client, "_PAUSES_S", (0.01, 0.05))
     silent = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     port = silent.server_port
     silent.server_close()
