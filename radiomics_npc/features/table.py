@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +110,13 @@ class FeatureTable:
         """Read what :meth:`write` wrote."""
         folder = Path(folder)
         absent = folder / "absent_regions.csv"
-        more = {"absent": read_table(absent)} if absent.exists() else {}
-        return cls(
+        found = cls(
             read_table(folder / "features.parquet").set_index("patient_id"),
             read_table(folder / "diagnostics.csv"),
             read_table(folder / "failures.csv"),
             json.loads((folder / "feature_settings.json").read_text(encoding="utf-8")),
-            **more,
         )
+        return replace(found, absent=read_table(absent)) if absent.exists() else found
 
     def _repr_html_(self) -> str:
         failed = "".join(

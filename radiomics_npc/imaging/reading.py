@@ -12,6 +12,7 @@ from radiomics_npc.imaging.grid import embed_mask, grid_difference, overlap, reo
 from radiomics_npc.imaging.itk_files import as_3d, read_file
 from radiomics_npc.imaging.label_maps import read_label_map
 from radiomics_npc.imaging.labels import as_optional
+from radiomics_npc.imaging.mask_folders import read_structures, structure_files
 from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.rtstruct import read_rtstruct
 from radiomics_npc.imaging.seg import read_seg
@@ -64,7 +65,7 @@ def read_mask(path: Path, label: Label | tuple[Label, ...] | None = None, like: 
     ----------
     path : Path
         NIfTI, NRRD (also ``.seg.nrrd``) or MetaImage file; DICOM SEG or RTSTRUCT, as a file or as a
-        folder that holds one.
+        folder that holds one; a folder with a file a structure, which the label names without its ending.
     label : int, str or tuple of them, optional
         The tumor's value, or its name: of a segment, of a region of interest, or in a table beside the
         file (see :func:`radiomics_npc.imaging.label_tables.find_table`). How names are compared, and
@@ -91,6 +92,8 @@ def read_mask(path: Path, label: Label | tuple[Label, ...] | None = None, like: 
     path = Path(path)
     if not path.exists():
         raise MaskError(f"{path.name} does not exist", "Check the path, or the name in the manifest.")
+    if path.is_dir() and structure_files(path, label):
+        return read_structures(path, label, like)
     if path.is_dir() or (is_series(path) and is_dicom(path)):
         file, kind = find_mask_object(path)
         if kind == "SEG":

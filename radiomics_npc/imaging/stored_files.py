@@ -7,6 +7,7 @@ from pathlib import Path
 
 from radiomics_npc.cohort.cases import Label
 from radiomics_npc.imaging.label_tables import find_table
+from radiomics_npc.imaging.mask_folders import structure_files
 
 __all__ = ["stored_files"]
 
@@ -29,13 +30,15 @@ def stored_files(image: Path, label: Label | tuple[Label, ...] | None = None) ->
     -------
     list of Path
         The image itself, and what a NRRD or MetaImage header names beside it; where the label is a
-        name, also the table that gives the names of its values.
+        name, also the table that gives the names of its values, and of a folder the files so named.
 
     Examples
     --------
     >>> [p.name for p in stored_files(Path("001/T1.nii.gz"))]
     ['T1.nii.gz']
     """
+    if image.is_dir() and (files := structure_files(image, label)):
+        return list(files.values())
     parts = label if isinstance(label, tuple) else (label,)
     table = find_table(image) if any(isinstance(part, str) for part in parts) and not image.is_dir() else None
     tables = [] if table is None else [table]

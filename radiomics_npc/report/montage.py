@@ -68,9 +68,9 @@ def montage_figure(panels: Sequence[Panel | None], *, columns: int = 3) -> Figur
     """
     if not panels:
         raise ImageError("no slices to show")
-    for panel in filter(None, panels):
-        if panel.image.shape != panel.mask.shape or panel.image.ndim != 2:
-            raise ImageError(f"slice {panel.image.shape} and mask {panel.mask.shape} differ in shape")
+    for shown in filter(None, panels):
+        if shown.image.shape != shown.mask.shape or shown.image.ndim != 2:
+            raise ImageError(f"slice {shown.image.shape} and mask {shown.mask.shape} differ in shape")
     rows = -(-len(panels) // columns)
     with figure_style():
         figure = new_figure(2.2 * columns, 2.35 * rows)
