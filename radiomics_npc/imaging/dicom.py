@@ -183,7 +183,10 @@ def _whole(read: Callable[..., Any], *args: Any, name: str, **kwargs: Any) -> An
     from pydicom.errors import InvalidDicomError
 
     try:
-        return read(*args, **kwargs)
+        found = read(*args, **kwargs)
+        if not len(found):  # pydicom takes compressed pixels that end early for a file without elements
+            raise ImageError(f"{name} is damaged or truncated (nothing in it can be read)", EXPORT)
+        return found
     except ImageError:
         raise
     except InvalidDicomError as error:

@@ -138,7 +138,10 @@ def _pixels(header: Any, name: str) -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not syntax.is_deflated:
         try:
+            _require_ends(header, name)
             pixels = header.pixel_array
+        except ImageError:
+            raise
         except Exception as error:
             # decoders come from outside and fail in their own ways
             raise ImageError(
@@ -158,6 +161,23 @@ def _pixels(header: Any, name: str) -> NDArray[Any]:
         highest = -1 if int(header.PixelRepresentation) else 2 ** int(header.BitsStored) - 1
         pixels = pixels.dtype.type(highest) - pixels
     return np.asarray(pixels)
+
+
+def _require_ends(header: Any, name: str) -> None:
+    """Refuse a JPEG or JPEG-LS stream without its end: libjpeg makes up the pixels that are missing."""
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
+
+    if header.file_meta.TransferSyntaxUID not in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes):
+        return
+    offsets = header.get("ExtendedOffsetTable"), header.get("ExtendedOffsetTableLengths")
+    frames = generate_frames(
+        header.PixelData,
+        number_of_frames=int(header.get("NumberOfFrames") or 1),
+        extended_offsets=None if None in offsets else offsets,
+    )
+    if not all(frame.rstrip(b"\0").endswith(b"\xff\xd9") for frame in frames):
+        raise ImageError(f"{name} is damaged: its compressed pixels have no end", EXPORT)
 
 
 def _rescaled(pixels: NDArray[Any], item: Any, header: Any) -> NDArray[Any]:
