@@ -120,8 +120,10 @@ def _stack(header: Any, like: Volume | None, file: str, numbers: list[int]) -> M
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 for measures in _measures(header):
-                    measures.SpacingBetweenSlices = step_mm
-                found = Segmentation.from_dataset(header, copy=False).get_volume(segment_numbers=numbers)
+                    measures.pop("SpacingBetweenSlices", None)
+                    if step_mm is not None:
+                        measures.SpacingBetweenSlices = step_mm
+                found = Segmentation.from_dataset(header).get_volume(segment_numbers=numbers)
         except Exception as error:  # noqa: BLE001
             # highdicom checks the whole object, and fails in its own ways
             fault = error
