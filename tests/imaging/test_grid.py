@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiomics_npc.errors import MaskError
-from radiomics_npc.imaging.grid import grid_difference, overlap, reorient_mask
+from radiomics_npc.imaging.grid import embed_mask, grid_difference, overlap, reorient_mask
 from radiomics_npc.imaging.reading import place_mask
 from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.volume import Mask, Volume
@@ -92,3 +92,41 @@ def test_a_mask_elsewhere_does_not_overlap():
             place_mask(away, IMAGE, way)
     with pytest.raises(MaskError, match="nothing of the mask"):
         resample_like(away, IMAGE, "nearest")
+
+
+def _part(volume, kind, low, high):
+    """Voxels from low to high (slices, rows, columns) where they lie in space."""
+    first = np.array(low[::-1]) * volume.spacing_mm
+    origin = np.array(volume.origin_mm) + np.array(volume.direction).reshape(3, 3) @ first
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return kind(volume.array[box], volume.spacing_mm, tuple(origin), volume.direction)
+
+
+@pytest.mark.parametrize("flips", list(product([False, True], repeat=3)))
+def test_a_cropped_mask_goes_back_in_its_place(flips):
+    low, high = (1, 2, 3), (4, 5, 7)
+    cropped = Mask.from_sitk(sitk.Flip(_part(SAME, Mask, low, high).to_sitk(), flips, False))
+    placed = place_mask(cropped, IMAGE)
+    expected = np.zeros_like(INSIDE)
+    expected[1:4, 2:5, 3:7] = INSIDE[1:4, 2:5, 3:7]
+    np.testing.assert_array_equal(placed.array, expected)
+    assert placed.origin_mm == IMAGE.origin_mm
+
+
+def test_a_mask_of_more_than_the_image_is_cut_only_where_nothing_is_drawn():
+    image = _part(IMAGE, Volume, (1, 1, 1), (4, 5, 6))
+    with pytest.raises(MaskError, match="different grids"):
+        place_mask(SAME, image)
+    within = np.zeros_like(INSIDE)
+    within[2, 2:4, 2:5] = True
+    placed = place_mask(Mask(within, IMAGE.spacing_mm, IMAGE.origin_mm, IMAGE.direction), image)
+    np.testing.assert_array_equal(placed.array, within[1:4, 1:5, 1:6])
+
+
+def test_a_mask_moved_by_whole_voxels_is_no_part_of_the_image():
+    """As large as the image, and next to it: the header of one of the two is wrong."""
+    moved = np.array(IMAGE.origin_mm) + np.array(IMAGE.direction).reshape(3, 3) @ (0.5, 0.0, 0.0)
+    mask = Mask(np.roll(INSIDE, -1, 2), IMAGE.spacing_mm, tuple(moved), IMAGE.direction)
+    assert embed_mask(mask, IMAGE) is None
+    with pytest.raises(MaskError, match=r"different grids: origin 0\.5 mm apart"):
+        place_mask(mask, IMAGE)
