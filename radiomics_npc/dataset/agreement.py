@@ -207,7 +207,7 @@ def compare_masks(
             f"The first: {failures['message'].iloc[0]}.",
         )
     summary = summarize(
-        table.assign(simulated=True) if simulated else table, ["sequence"], measures=measures,
+        _in_order(table).assign(simulated=simulated), ["sequence"], measures=measures,
         unit="patient_id", resamples=resamples, random_state=random_state,
     )  # fmt: skip
     volumes, limits = _volumes(table)
@@ -216,6 +216,12 @@ def compare_masks(
     return Agreement(
         table, summary, volumes, limits, _unmatched(one, two), failures, (one.name, two.name), simulated
     )
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Sequences as categories in the order of the cohort, which groups follow."""
+    names = list(dict.fromkeys(table["sequence"]))
+    return table.assign(sequence=pd.Categorical(table["sequence"], names))
 
 
 def _sets(first: Source, second: Source | None, names: tuple[str, str] | None) -> tuple[MaskSet, MaskSet]:
@@ -254,7 +260,8 @@ def _volumes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, BlandAltman]]
         row: dict[str, Any] = {"sequence": sequence, "n": len(part)}
         if len(part) > 1:
             limits[str(sequence)] = bland_altman(first, second)
-            row |= limits[str(sequence)].to_frame().drop(columns=["scale", "n"]).to_dict("records")[0]
+            found = limits[str(sequence)].to_frame().iloc[0]
+            row |= {str(name): found[name] for name in found.index if name not in ("scale", "n")}
             row |= _ratios(first, second)
         icc = intraclass_correlation(np.column_stack([first, second]), "2,1")
         row |= {"icc": icc.estimate, "icc_lower": icc.lower, "icc_upper": icc.upper}

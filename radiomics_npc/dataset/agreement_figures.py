@@ -105,6 +105,7 @@ def bland_altman_figure(
             )  # fmt: skip
             _lines(axes, found)
             axes.set_xscale("log")
+            axes.margins(x=0.14)  # room for the numbers of the lines
             _plain_ticks(axes)
             axes.set_title(_title(sequence))
         figure.supxlabel("Mean of both volumes (cm³)", fontsize=9)

@@ -168,5 +168,7 @@ def _shown(table: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
         "hd95_mm": "HD95 (mm)", "first_cm3": f"{names[0]} (cm³)", "second_cm3": f"{names[1]} (cm³)",
         "remark": "Remark",
     }  # fmt: skip
+    if not table["remark"].any():
+        del columns["remark"]
     shown = table[list(columns)].rename(columns=columns)
     return shown.assign(Sequence=shown["Sequence"].map(sequence_label)).replace(np.inf, "∞")

@@ -11,7 +11,7 @@ import pandas as pd
 from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.dataset.metadata import base_sequence
-from radiomics_npc.dataset.side_by_side import UNKNOWN, Cell
+from radiomics_npc.dataset.side_by_side import ALL, UNKNOWN, Cell
 from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.simulate.published import ACQUISITION, MORPHOLOGY, SCANNERS, Range
 
@@ -174,12 +174,12 @@ def scanner_cells(scanners: pd.Series) -> list[Cell]:
     counts = {str(name): int(n) for name, n in known.value_counts().items()}
     total = sum(s.patients for s in SCANNERS.values())
     cells = [
-        Cell(3, "Patients", "", "All", str(len(scanners)), str(total), 0, len(scanners) - len(known)),
+        Cell(3, "Patients", "", ALL, str(len(scanners)), str(total), 0, len(scanners) - len(known)),
     ]
     for name in [*SCANNERS, *sorted(set(counts) - set(SCANNERS))]:
         mine, theirs = counts.get(name, 0), SCANNERS[name].patients if name in SCANNERS else 0
         share = f"{mine} ({100 * mine / len(known):.1f}%)" if mine else "0" if len(known) else UNKNOWN
         outside = mine * (name not in SCANNERS)
         published = f"{theirs} ({100 * theirs / total:.1f}%)" if theirs else "0"
-        cells.append(Cell(3, name, "", "All", share, published, mine, 0, outside))
+        cells.append(Cell(3, name, "", ALL, share, published, mine, 0, outside))
     return cells

@@ -182,19 +182,19 @@ def split_raters(root: Path) -> tuple[MaskSet, MaskSet]:
     [('rater1', [('07', 't1')]), ('rater2', [('07', 't1')])]
     """
     root = Path(root)
+    named: dict[str, list[Path]] = {}
+    for file in _mask_files(root):
+        said = _RATER.search(file.relative_to(root).as_posix())
+        named.setdefault("" if said is None else said[0].lower(), []).append(file)
+    if len(named) == 2 and "" not in named:
+        (one, files_one), (two, files_two) = sorted(named.items())
+        return _of_files(root, files_one, one), _of_files(root, files_two, two)
     folders = [p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith(".")]
     if len(folders) == 2:
         first, second = (read_mask_set(folder, folder.name) for folder in folders)
         if set(first.masks) & set(second.masks):
             return first, second
-    named: dict[str, list[Path]] = {}
-    for file in _mask_files(root):
-        said = _RATER.search(file.relative_to(root).as_posix())
-        named.setdefault("" if said is None else said[0].lower(), []).append(file)
-    if len(named) != 2 or "" in named:
-        raise CohortError(
-            f"{root.name} does not hold two sets of masks",
-            "Give two folders, or name the files by rater (..._rater1.nii, ..._rater2.nii).",
-        )
-    (one, files_one), (two, files_two) = sorted(named.items())
-    return _of_files(root, files_one, one), _of_files(root, files_two, two)
+    raise CohortError(
+        f"{root.name} does not hold two sets of masks",
+        "Give two folders, or name the files by rater (..._rater1.nii, ..._rater2.nii).",
+    )

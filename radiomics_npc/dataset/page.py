@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from radiomics_npc._version import __version__
-from radiomics_npc.dataset.side_by_side import Cell
+from radiomics_npc.dataset.side_by_side import ALL, Cell
 from radiomics_npc.report.checklist_page import report_style
 
 __all__ = ["Section", "page_html", "pairs_html"]
@@ -125,7 +125,7 @@ def pairs_html(cells: Iterable[Cell], label: str) -> str:
 def _head(groups: Sequence[str], incomplete: bool) -> str:
     second = '<th scope="col" class="new">This cohort</th><th scope="col">Published</th>' * len(groups)
     missing = '<th scope="col" class="n new"{}>Missing</th>' * incomplete
-    if len(groups) == 1:
+    if groups == [ALL]:
         return f"<thead><tr><td></td>{second}{missing.format('')}</tr></thead>"
     first = "".join(f'<th scope="colgroup" colspan="2" class="new">{html.escape(g)}</th>' for g in groups)
     rows = ' rowspan="2"'

@@ -8,8 +8,11 @@ from typing import Final
 
 import pandas as pd
 
-__all__ = ["COHORT", "DAGGER", "PUBLISHED", "UNKNOWN", "Cell", "cells_frame", "paired_rows", "wide_table"]
+__all__ = [
+    "ALL", "COHORT", "DAGGER", "PUBLISHED", "UNKNOWN", "Cell", "cells_frame", "paired_rows", "wide_table",
+]  # fmt: skip
 
+ALL: Final = "All"
 UNKNOWN: Final = "–"
 COHORT, PUBLISHED = "this cohort", "published"
 DAGGER: Final = " †"
@@ -74,7 +77,8 @@ def wide_table(cells: Iterable[Cell]) -> pd.DataFrame:
     -------
     DataFrame
         Variable, Level (where there are levels), ``{group}, this cohort`` and ``{group}, published`` for
-        every group (without its name, if there is one only), Missing (of this cohort, over all groups).
+        every group (without its name, if all patients are the only one), Missing (of this cohort, over all
+        groups).
 
     Examples
     --------
@@ -84,7 +88,7 @@ def wide_table(cells: Iterable[Cell]) -> pd.DataFrame:
       'T2, this cohort': '90', 'T2, published': '80', 'Missing': '2'}]
     """
     found = list(cells)
-    one = len({cell.group for cell in found}) == 1
+    one = {cell.group for cell in found} == {ALL}
     rows: dict[tuple[str, str], dict[str, str]] = {}
     missing: dict[tuple[str, str], int] = {}
     for cell in found:

@@ -12,14 +12,13 @@ from radiomics_npc.cohort.staging import group_v8
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.cohort.vocabulary import LEVELS
 from radiomics_npc.dataset.published import Count, Numbers, PublishedStage, published_stages
-from radiomics_npc.dataset.side_by_side import UNKNOWN, Cell
+from radiomics_npc.dataset.side_by_side import ALL, UNKNOWN, Cell
 from radiomics_npc.nomogram.labels import column_label
 
 __all__ = ["stage_cells"]
 
 _FACTORS: Final = ("sex", "pathology", "T", "N", "M", "ebv_dna", "vca_iga")
 _ORDER: Final = ("sex", "age", "pathology", "T", "N", "M", "ebv_dna", "vca_iga", "follow_up_months")
-_ALL: Final = "All"
 _NO_STAGE: Final = "not known"
 
 
@@ -51,8 +50,8 @@ def stage_cells(cohort: Cohort) -> tuple[list[Cell], list[str]]:
     groups = {name: table[stage == name] for name in [*published, *others]}
     if stage.isna().any() and stage.notna().any():
         groups[_NO_STAGE] = table[stage.isna()]
-    groups[_ALL] = table
-    printed = {**published, _ALL: _sum(published)}
+    groups[ALL] = table
+    printed = {**published, ALL: _sum(published)}
     cells = [
         Cell(4, "Patients", "", g, str(len(rows)), _patients_of(printed, g)) for g, rows in groups.items()
     ]
@@ -122,13 +121,13 @@ def _patients_of(printed: Mapping[str, PublishedStage], group: str) -> str:
 def _factor(
     variable: str, groups: Mapping[str, pd.DataFrame], printed: Mapping[str, PublishedStage]
 ) -> list[Cell]:
-    whole = groups[_ALL]
+    whole = groups[ALL]
     if variable in whole and pd.api.types.is_numeric_dtype(whole[variable]):
         return [_amount(variable, g, rows[variable]) for g, rows in groups.items()]
-    standard = LEVELS.get(variable) or tuple(printed[_ALL].factors[variable])
+    standard = LEVELS.get(variable) or tuple(printed[ALL].factors[variable])
     spelled = {plain(level): level for level in standard}
     found = {g: _spelled(rows, variable, spelled) for g, rows in groups.items()}
-    own = sorted(set(found[_ALL].dropna()) - set(standard))
+    own = sorted(set(found[ALL].dropna()) - set(standard))
     cells = []
     for place, level in enumerate([*standard, *own]):
         for group, values in found.items():
@@ -153,9 +152,9 @@ def _share(
     if isinstance(theirs, tuple):
         printed, percent = theirs
         published = f"{printed} ({percent:.1f}%)" if printed else "0"
-    elif group in (*published_stages(), _ALL):
+    elif group in (*published_stages(), ALL):
         published = "0"
-    missing = len(values) - known if first and group == _ALL else 0
+    missing = len(values) - known if first and group == ALL else 0
     outside = mine if published != UNKNOWN and not printed else 0
     return Cell(4, column_label(variable), level, group, text, published, known, missing, outside)
 
@@ -163,7 +162,7 @@ def _share(
 def _amount(variable: str, group: str, values: pd.Series) -> Cell:
     known = values.dropna()
     text = f"{known.median():.4g} ({known.min():.4g} to {known.max():.4g})" if len(known) else UNKNOWN
-    missing = len(values) - len(known) if group == _ALL else 0
+    missing = len(values) - len(known) if group == ALL else 0
     return Cell(4, column_label(variable), "amount", group, text, UNKNOWN, len(known), missing)
 
 
@@ -175,7 +174,7 @@ def _number(
         for group, rows in groups.items():
             values = rows[variable].dropna() if variable in rows else pd.Series(dtype=float)
             theirs = printed[group].numbers.get(variable) if group in printed else None
-            first = row == "mean (SD)" and group == _ALL and variable in rows
+            first = row == "mean (SD)" and group == ALL and variable in rows
             outside = 0
             if theirs is not None and row == "minimum to maximum":
                 outside = int(((values < theirs.low) | (values > theirs.high)).sum())
