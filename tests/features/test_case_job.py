@@ -32,8 +32,20 @@ def test_the_key_is_of_the_content_and_of_nothing_else(job, tmp_path):
     assert case_key(elsewhere) == before
     assert case_key(replace(job, recipe={**RECIPE, "normalize": "none"})) != before
     assert case_key(replace(job, files=replace(job.files, label=1))) != before
+    assert case_key(replace(job, files=replace(job.files, label=(2, 3)))) != before
+    assert case_key(replace(job, files=replace(job.files, series="1.2.3"))) != before
     (tmp_path / "image.raw").write_bytes(b"others")  # the header alone is the same
     assert case_key(job) != before
+
+
+def test_the_table_that_names_a_region_is_part_of_the_key(job, tmp_path):
+    named = replace(job, files=replace(job.files, label=("GTVp", 3)))
+    table = tmp_path / "mask.label"
+    table.write_text('2 255 0 0 1 1 1 "GTVp"')
+    by_value, by_name = case_key(job), case_key(named)
+    table.write_text('3 255 0 0 1 1 1 "GTVp"')
+    assert case_key(job) == by_value
+    assert case_key(named) != by_name
 
 
 def test_what_is_not_there_is_named(job, tmp_path):
