@@ -39,6 +39,7 @@ _REGIONS = {
 }  # fmt: skip
 _MORPHOLOGY = {
     "volume_cm3": "volume (cm³)",
+    "surface_cm2": "surface area (cm²)",
     "surface_area_cm2": "surface area (cm²)",
     "max_diameter_cm": "maximum diameter (cm)",
     "surface_regularity": "surface regularity",

@@ -10,6 +10,7 @@ import pandas as pd
 
 from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.flow import flow_steps
+from radiomics_npc.report.montage import montage_rows
 from radiomics_npc.report.performance_tables import complete_case_table, endpoint_table, stability_counts
 from radiomics_npc.report.pieces import folded, pairs, paragraph, picture, yaml_text
 from radiomics_npc.report.tables import baseline_table, html_table
@@ -110,7 +111,9 @@ def endpoints(content: Content, drawn: Drawn) -> str:
 
 def montage(content: Content, drawn: Drawn) -> str:
     """Tumor outlines."""
-    words = "Tumor outlines on slices of sample patients, a row a patient; the bar is 1 cm."
+    names = (content.get("features") or {}).get("sequences") or []
+    rows = "a row a patient" if len(montage_rows(names)) == 1 else "a row a region of each patient"
+    words = f"Tumor outlines on slices of sample patients, {rows}; the bar is 1 cm."
     if part := content.get("contours"):
         words = "Predicted outlines on slices of sample patients, a row a patient; the bar is 1 cm"
         words += "; dashed: as drawn." if part.get("agreement") is not None else "."

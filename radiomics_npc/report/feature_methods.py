@@ -201,10 +201,10 @@ def _absent(features: Content) -> list[str]:
     if table is None or table.empty:
         return []
     patients = table.groupby("sequence")["patient_id"].nunique()
-    words = listed(f"{sequence_label(str(name))} (n = {count})" for name, count in patients.items())
+    words = "; ".join(f"{sequence_label(str(name))}, {plural(n, 'patient')}" for name, n in patients.items())
     return [
-        f"Regions that a patient does not have have no features: {words}. These count as missing values and "
-        "are filled in as such, which does not say that there is no such region."
+        f"Where a patient does not have a region, its features are missing ({words}). They were filled in as "
+        "missing values are, so that the models do not know that the region is absent."
     ]
 
 

@@ -20,7 +20,9 @@ from radiomics_npc.report.quality_images import tumor_slice
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Panel", "cohort_montage", "montage_figure"]
+__all__ = ["Panel", "cohort_montage", "montage_figure", "montage_rows"]
+
+_MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,22 +129,36 @@ def cohort_montage(
         else []
     )
     by_hand = {} if drawn is None else {case.patient_id: case.images for case in drawn.cases}
-    rows = list(dict.fromkeys(split_name(name)[1] for name in cohort.sequences))
+    rows = montage_rows(cohort.sequences)
     panels: list[Panel | None] = []
     for case in chosen:
-        for region in rows:  # a row a patient, or a row a region of a patient
-            for name in (name for name in cohort.sequences if split_name(name)[1] == region):
-                title = sequence_label(name) if case is chosen[0] else ""
-                other = by_hand.get(case.patient_id, {}).get(name)
-                panels.append(_panel(case.images[name], title, cohort, other))
+        for name in (name for row in rows for name in row):
+            title = sequence_label(name) if case is chosen[0] else ""
+            other = by_hand.get(case.patient_id, {}).get(name)
+            panels.append(_panel(case.images[name], title, cohort, other))
     if not any(panels):
         return None
     # patients side by side where there is one sequence only
-    columns = len(cohort.sequences) // len(rows)
-    figure = montage_figure(panels, columns=columns if len(cohort.sequences) > 1 else most)
+    figure = montage_figure(panels, columns=len(rows[0]) if len(cohort.sequences) > 1 else most)
     if cohort.simulated:
         mark_simulated(figure)
     return figure
+
+
+def montage_rows(sequences: Sequence[str]) -> list[list[str]]:
+    """What stands in the rows of a patient: one row, or one a region where that would be too wide.
+
+    Examples
+    --------
+    >>> montage_rows(["t1-gtvp", "t1-gtvnd"])
+    [['t1-gtvp', 't1-gtvnd']]
+    >>> montage_rows([f"{s}-{r}" for s in ("t1", "t2", "ce_t1") for r in ("gtvp", "gtvnd")])
+    [['t1-gtvp', 't2-gtvp', 'ce_t1-gtvp'], ['t1-gtvnd', 't2-gtvnd', 'ce_t1-gtvnd']]
+    """
+    if len(sequences) <= _MOST_COLUMNS:
+        return [list(sequences)]
+    regions = dict.fromkeys(split_name(name)[1] for name in sequences)
+    return [[name for name in sequences if split_name(name)[1] == region] for region in regions]
 
 
 def _panel(files: ImageFiles, title: str, cohort: Cohort, drawn: ImageFiles | None) -> Panel | None:

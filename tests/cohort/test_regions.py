@@ -211,7 +211,7 @@ def test_pictures_show_every_region_and_say_who_has_none(dataset, table, tmp_pat
     figure = cohort_montage(cohort, cohort.patient_ids, most=2)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == [
-        f"{name} of {region}" for region in ("the primary tumor", "the nodes") for name in ("T1", "CE-T1")
+        f"{name} of {region}" for name in ("T1", "CE-T1") for region in ("the primary tumor", "the nodes")
     ]
     assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["none", "none"]
 
@@ -285,7 +285,7 @@ def test_a_study_of_two_regions_from_images_to_report(tmp_path):
     assert len(read_table(run / "tables" / "design_matrix.parquet")) == 30  # nobody is left out for it
     methods = (run / "methods.md").read_text(encoding="utf-8")
     assert "extracted from the volumes of the primary tumor and the nodes on T1 and CE-T1 images" in methods
-    assert f"T1 of the nodes (n = {lacking.sum()})" in methods
+    assert f"T1 of the nodes, {lacking.sum()} patients)" in methods
     report = (run / "report.html").read_text(encoding="utf-8")
     assert f"T1 of the nodes, none in {lacking.sum()} patients" in report
     assert "gtvnd__" not in report.split("Extraction settings")[0]
