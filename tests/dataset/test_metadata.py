@@ -214,6 +214,7 @@ def test_a_cohort_names_nobody_and_a_damaged_series_stops_no_other(tmp_path):
     assert path.read_bytes().startswith(b"\xef\xbb\xbfpatient_id,sequence,echo_time,repetition_time")
 
 
+@pytest.mark.slow
 def test_a_simulated_cohort_has_what_its_own_table_says(tmp_path):
     folder = simulate_cohort(tmp_path, patients=2, seed=5, jobs=1, matrix=64)
     found = read_metadata(folder, jobs=1, progress=False)
