@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radiomics_npc.cohort.sequences import SeriesHeaders
+from radiomics_npc.cohort.sequence_headers import SeriesHeaders
 
 __all__ = ["FRAME_GROUPS", "HEADER_TAGS", "functional_group", "is_image", "plane_of", "series_headers"]
 

@@ -104,7 +104,9 @@ class _Image:
 class _Scan:
     parts: dict[tuple[str, str, str, str], _Part] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    #: Series by SOPInstanceUID, and what was read already: the same object at the same place is a copy.
     series_of: dict[str, str] = field(default_factory=dict)
+    seen: set[tuple[str, str, tuple[_Image, ...]]] = field(default_factory=set)
     in_folder: dict[Path, set[str]] = field(default_factory=lambda: defaultdict(set))
     passed: int = 0
     copies: int = 0
@@ -130,7 +132,8 @@ class _Scan:
             self._fault(path, f"the header is damaged or truncated ({type(error).__name__})")
 
     def _pass_over(self, path: Path, start: bytes) -> None:
-        if path.suffix.lower() == ".dcm" or start[:2] == b"\x08\x00":
+        # without the preamble of today's files, the first group is still that of a header
+        if path.suffix.lower() == ".dcm" or start[:2] in (b"\x02\x00", b"\x08\x00"):
             self._fault(path, "is no DICOM file, or is damaged")
         else:
             self.passed += 1
@@ -149,9 +152,10 @@ class _Scan:
         image = is_image(header)
         images = _images(header) if image else []
         if instance:
-            if instance in self.series_of:
+            if (instance, uid, tuple(images)) in self.seen:
                 self.copies += 1
                 return
+            self.seen.add((instance, uid, tuple(images)))
             self.series_of[instance] = uid
         kind = "image" if image else str(header.get("Modality") or "")
         part = self.parts.setdefault((patient, study, uid, kind), _Part(header))

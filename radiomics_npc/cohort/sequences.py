@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from radiomics_npc.cohort.sequence_headers import SeriesHeaders
 from radiomics_npc.cohort.sequence_words import SeriesWords, plain_text, read_words
 
 __all__ = ["Judgement", "SeriesHeaders", "judge_sequence", "recognize_sequence"]
@@ -18,23 +19,6 @@ _T1_TE, _T1_TR = 30.0, 1000.0
 _T2_TE, _T2_TR = 60.0, 2000.0
 #: A name is not believed against the echo time of a spin echo beyond these, in ms.
 _LONGEST_T1_TE, _SHORTEST_T2_TE = 50.0, 40.0
-_NO_AGENT = {
-    "",
-    "no",
-    "n",
-    "none",
-    "0",
-    "n/a",
-    "na",
-    "nil",
-    "false",
-    "without",
-    "no contrast",
-    "no agent",
-    "-",
-    ".",
-}
-_UNKNOWN_AGENT = {"unknown", "?", "uncertain"}
 _IMAGE_TYPES = {
     "LOCALIZER": "localizer", "ADC": "diffusion", "DIFFUSION": "diffusion", "TRACEW": "diffusion",
     "FA": "diffusion", "EADC": "diffusion", "SUBTRACT": "subtraction", "SUBTRACTION": "subtraction",
@@ -53,62 +37,6 @@ _ACQUIRED = {
     "SPECTROSCOPY": "spectroscopy",
 }  # fmt: skip
 _SHOWN = {"t1": "T1", "t2": "T2", "ce_t1": "CE-T1"}
-
-
-@dataclass(frozen=True)
-class SeriesHeaders:
-    """What the headers of a series, and the name of its folder, say of its sequence.
-
-    Parameters
-    ----------
-    description, protocol, folder : str
-        SeriesDescription; ProtocolName; name of a folder that holds this series alone.
-    modality : str
-        Empty if unknown.
-    image_type : tuple of str
-    scanning : frozenset of str
-        Of SE, GR, IR, EP, RM.
-    te_ms, tr_ms : float, optional
-    agent : str
-        ContrastBolusAgent.
-    agent_given : bool
-        A dose or volume of it, or an agent sequence, is recorded.
-    acquired : str
-        AcquisitionContrast of enhanced objects.
-    b_value : float
-        Diffusion weighting, s/mm2.
-    angiography : bool
-    conflict : str
-        Why the files make no single stack of images, such as "several echo times".
-    """
-
-    description: str = ""
-    protocol: str = ""
-    folder: str = ""
-    modality: str = ""
-    image_type: tuple[str, ...] = ()
-    scanning: frozenset[str] = frozenset()
-    te_ms: float | None = None
-    tr_ms: float | None = None
-    agent: str = ""
-    agent_given: bool = False
-    acquired: str = ""
-    b_value: float = 0.0
-    angiography: bool = False
-    conflict: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        """The texts that are there, in the order in which they count."""
-        return [text for text in (self.description, self.protocol, self.folder) if text.strip()]
-
-    @property
-    def after_contrast(self) -> bool | None:
-        """What the contrast agent tags say; None where they say nothing."""
-        agent = plain_text(self.agent).strip()
-        if self.agent_given or agent not in _NO_AGENT | _UNKNOWN_AGENT:
-            return True
-        return False if agent and agent not in _UNKNOWN_AGENT else None
 
 
 @dataclass(frozen=True)
@@ -155,8 +83,9 @@ def judge_sequence(
     A wrong answer is worse than none, so these rules come in order, and the
     first that applies decides:
 
-    1. A text of ``names`` that the description, protocol or folder name equals
-       or holds as whole words (the longest one counts).
+    1. A text of ``names`` that the description, protocol or folder name equals,
+       or holds as whole words beside nothing that makes it another image
+       ("AX FSE" fits "3 AX FSE", but not "AX FSE +C"); the longest one counts.
     2. Another modality than MR; an image type, b-value or acquisition contrast
        of something else (localizer, ADC, subtraction, reformatted, phase ...).
     3. Words that rule it out (FLAIR but for T1 FLAIR, STIR, DWI, MRA, T2*, PD,
@@ -208,15 +137,12 @@ def judge_sequence(
 
 
 def _by_names(headers: SeriesHeaders, names: Mapping[Any, Sequence[str]]) -> Judgement | None:
-    def words(text: str) -> str:
-        return re.sub(r"[\s_]+", " ", plain_text(text)).strip()
-
     found: dict[int, dict[str, str]] = {}
     for sequence, wanted in names.items():
         for text in wanted:
-            whole = re.compile(rf"(?<![^\W_]){re.escape(words(text))}(?![^\W_+*])")
-            if text.strip() and any(whole.search(words(name)) for name in headers.names):
-                found.setdefault(len(words(text)), {})[str(sequence)] = text
+            phrase = _even(text)
+            if phrase and any(_fits(phrase, _even(name), str(sequence)) for name in headers.names):
+                found.setdefault(len(phrase), {})[str(sequence)] = text
     if not found:
         return None
     best = found[max(found)]
@@ -224,6 +150,23 @@ def _by_names(headers: SeriesHeaders, names: Mapping[Any, Sequence[str]]) -> Jud
         return Judgement(None, f"sequence_names fits {' and '.join(_SHOWN.get(s, s) for s in best)}")
     sequence, text = next(iter(best.items()))
     return Judgement(sequence, f"{text!r} is {_SHOWN.get(sequence, sequence)} by sequence_names")
+
+
+def _even(text: str) -> str:
+    return re.sub(r"[\s_]+", " ", plain_text(text)).strip()
+
+
+def _fits(phrase: str, name: str, sequence: str) -> bool:
+    """Whether a name is the phrase, or holds it and nothing beside it that makes it something else."""
+    if name == phrase:
+        return True
+    whole = re.compile(rf"(?<![a-z0-9]){re.escape(phrase)}(?![a-z0-9*])")
+    if not whole.search(name):
+        return False
+    rest = read_words(whole.sub(" ", name))
+    if sequence == "ce_t1":
+        return not rest.excluded and rest.contrast is not False
+    return not (rest.excluded or rest.contrast or rest.unclear)
 
 
 def _something_else(headers: SeriesHeaders) -> str:

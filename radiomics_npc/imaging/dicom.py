@@ -19,7 +19,7 @@ from radiomics_npc.imaging.volume import Volume
 
 __all__ = ["is_series", "read_series"]
 
-_WHOSE = ["SOPClassUID", "SeriesInstanceUID", "SeriesDescription"]
+_WHOSE = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription"]
 #: Names of files that stand for images although they may lack ``.dcm``: none, .IMA, .MR, .123 of a UID.
 _MAYBE = re.compile(r"\.(dcm|dicom|ima|img|mr|\d+)", re.IGNORECASE)
 
@@ -39,8 +39,8 @@ def read_series(path: Path, series: str | None = None) -> Volume:
         A folder: all its ``*.dcm`` files are read, or, where there is none, all
         files. Or one file of several frames (enhanced MR or CT).
     series : str, optional
-        SeriesInstanceUID. Files of other series are passed over, and the
-        folders in ``path`` are searched, too.
+        SeriesInstanceUID. Files of other series are passed over, and so are
+        copies of an image; the folders in ``path`` are searched, too.
 
     Returns
     -------
@@ -73,10 +73,10 @@ def _files(folder: Path, everywhere: bool) -> list[Path]:
             Path(parent, name)
             for parent, _, names in os.walk(folder)
             for name in names
-            if not name.startswith(".") and name != "DICOMDIR"
+            if not name.startswith(".") and name.upper() != "DICOMDIR"
         )
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    files = [p for p in files if p.suffix.lower() == ".dcm"] or [p for p in files if p.name != "DICOMDIR"]
+    files = [p for p in files if p.suffix.lower() == ".dcm"] or [p for p in files if p.name.upper() != "DICOMDIR"]
     if not files:
         raise ImageError(f"folder {folder.name} holds no files", "Export the series into it.")
     return files
@@ -93,6 +93,7 @@ class _Found:
     files: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     descriptions: dict[str, str] = field(default_factory=dict)
     passed: list[ImageError] = field(default_factory=list)
+    instances: set[tuple[object, ...]] = field(default_factory=set)
 
     def add(self, file: Path) -> None:
         """Read a file if it is of the wanted series, or none is wanted."""
@@ -107,7 +108,17 @@ class _Found:
         self._note(header, file)
         # of a mixed folder nothing but the names is needed any more
         if self.wanted is not None or len(self.files) == 1:
-            self.slices += _whole(slices_of, header, file.name, name=file.name)
+            slices = _whole(slices_of, header, file.name, name=file.name)
+            if self.wanted is None or not self._is_copy(header, slices):
+                self.slices += slices
+
+    def _is_copy(self, header: Any, slices: list[Slice]) -> bool:
+        """Whether the same object was read from another place of the tree."""
+        instance = str(header.get("SOPInstanceUID") or "")
+        key = (instance, *(tuple(s.position) for s in slices))
+        copy = bool(instance) and key in self.instances
+        self.instances.add(key)
+        return copy
 
     def require_one_series(self) -> list[Slice]:
         """Return the slices, or say which series there are."""

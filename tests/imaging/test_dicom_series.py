@@ -204,6 +204,8 @@ def two_series(tmp_path, write_series):
 def test_a_series_is_chosen_wherever_its_files_lie(two_series):
     np.testing.assert_array_equal(read_series(two_series, "1.2.3").array, STACK)
     np.testing.assert_array_equal(read_series(two_series, "1.2.4").array, STACK[:3] + 1)
+    (two_series / "below" / "copy.dcm").write_bytes((two_series / "0001.dcm").read_bytes())
+    np.testing.assert_array_equal(read_series(two_series, "1.2.3").array, STACK)
     (two_series / "README").write_text("a file without suffix that is no slice")
     np.testing.assert_array_equal(read_series(two_series, "1.2.3").array, STACK)
 
@@ -214,6 +216,13 @@ def test_a_mixed_folder_lists_what_it_holds(two_series):
         ImageError, match=r"no images of the series that was asked for: AX T1 \(6\); AX T2 \(3\)"
     ):
         read_series(two_series, "1.2.9")
+
+
+def test_another_image_at_the_same_place_is_no_copy(two_series, edit_slice):
+    (two_series / "below" / "again.dcm").write_bytes((two_series / "0001.dcm").read_bytes())
+    edit_slice(two_series / "below" / "again.dcm", SOPInstanceUID="1.2.88")
+    with pytest.raises(ImageError, match="same place"):
+        read_series(two_series, "1.2.3")
 
 
 def test_a_damaged_file_is_named_when_a_series_is_chosen(two_series, edit_slice):
@@ -380,3 +389,21 @@ def test_a_modality_lookup_table_is_applied(tmp_path, write_series):
     table.add_new("LUTData", "OW", (np.arange(4096) * 3 + 7).astype("<u2").tobytes())
     folder = write_series(tmp_path / "s", STACK, ModalityLUTSequence=[table])
     np.testing.assert_array_equal(read_image(folder).array, STACK * 3 + 7)
+
+
+@pytest.mark.shared
+def test_a_real_series_is_its_nifti_voxel_by_voxel(shared):
+    """Values exactly, no crop and no scale between them; places as nibabel reads the NIfTI."""
+    import nibabel
+
+    volume = read_series(shared / "data" / "dicom_rtstruct" / "image")
+    nifti = nibabel.load(shared / "data" / "sts_mr_t1" / "STS_002" / "MR_T1_image.nii.gz")
+    x, y, z = nifti.shape
+    indices = np.stack(np.meshgrid(np.arange(x), np.arange(y), np.arange(z), indexing="ij"), axis=-1)
+    steps = np.array(volume.direction).reshape(3, 3) * volume.spacing_mm
+    lps = nibabel.affines.apply_affine(nifti.affine, indices) * [-1, -1, 1]
+    mine = np.rint((lps - np.array(volume.origin_mm)) @ np.linalg.inv(steps).T).astype(int)
+    assert volume.array.shape == (z, y, x)
+    np.testing.assert_array_equal(volume.array[mine[..., 2], mine[..., 1], mine[..., 0]], nifti.get_fdata())
+    # NIfTI keeps its affine in single precision
+    np.testing.assert_allclose(np.array(volume.origin_mm) + mine @ steps.T, lps, rtol=0, atol=1e-3)
