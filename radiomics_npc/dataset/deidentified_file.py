@@ -92,8 +92,8 @@ class Written:
 def deidentify_patient(work: PatientFiles) -> list[Written]:
     """De-identify the files of one patient. Never raises for what is in them."""
     identities = Identities()
-    for _, surveyed in work.files:
-        identities |= surveyed.identities
+    for found in {surveyed.identities for _, surveyed in work.files}:
+        identities |= found
     # what files that went through here before, or were simulated, say of themselves
     identities = identities.without(work.pseudonym).allowing([COMMENT, _METHOD, *_METHODS.values()])
     own = {DUMMY_DATE}

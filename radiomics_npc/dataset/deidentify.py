@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from radiomics_npc.dataset.deidentify_report import (
     write_report,
 )
 from radiomics_npc.dataset.header_survey import Surveyed, survey_file
+from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.pseudonyms import Pseudonyms, read_patient_ids, read_secret
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.parallel import map_cases
@@ -113,10 +115,7 @@ def deidentify(
     _require_places(source, out, secret=Path(secret) if secret else default, mapping=mapping)
     table = read_patient_ids(Path(patient_ids)) if patient_ids else None
     files = sorted(p for p in source.rglob("*") if p.is_file())
-    surveys = list(
-        track(map_cases(partial(_survey, options=options), [*enumerate(files, 1)], jobs=jobs, ordered=True),
-              "read", len(files))
-    )  # fmt: skip
+    surveys = _survey_all(files, options, jobs)
     if not any(s.kind != "other file" for s in surveys):
         raise CohortError(f"{source.name} holds no DICOM files", "Check the path.")
     key, secret_file, made = read_secret(Path(secret) if secret else None, default)
@@ -143,6 +142,16 @@ def deidentify(
     if mapping:
         write_mapping(Path(mapping), work, written, result.sources)
     return result
+
+
+def _survey_all(files: list[Path], options: Options, jobs: int) -> list[Surveyed]:
+    """Look at all files; the slices of a series identify by the same values, which are held once."""
+    held: dict[Identities, Identities] = {}
+    found = map_cases(partial(_survey, options=options), [*enumerate(files, 1)], jobs=jobs, ordered=True)
+    return [
+        replace(s, identities=held.setdefault(s.identities, s.identities))
+        for s in track(found, "read", len(files))
+    ]
 
 
 def _survey(item: tuple[int, Path], options: Options) -> Surveyed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -138,6 +138,10 @@ def _warnings(
         )
     if skipped["DICOMDIR"]:
         said.append(f"{skipped['DICOMDIR']} DICOMDIR were dropped: an index of old names")
+    if mixed := _several_people(surveys, names):
+        said.append(
+            f"{mixed} patient ids go with several names or birth dates: several patients may be one pseudonym"
+        )
     labels: Counter[str] = sum((w.labels for w in written if w.name), Counter())
     if labels["kept"]:
         said.append(f"{labels['kept']} names of regions were kept: read them before you hand them on")
@@ -149,6 +153,16 @@ def _warnings(
     if mapping:
         said.append(_MAPPED)
     return tuple(said)
+
+
+def _several_people(surveys: list[Surveyed], written: set[int]) -> int:
+    """Count ids that come with more than one name, or more than one birth date."""
+    people: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for s in surveys:
+        if s.patient and s.number in written:
+            for part, said in enumerate(s.name.rsplit("|", 1)):
+                people[s.patient.strip().casefold(), part] |= {said.strip().casefold()} - {""}
+    return len({patient for (patient, _), found in people.items() if len(found) > 1})
 
 
 def write_report(out: Path, result: Deidentified, options: Options, burned_in: str) -> None:
@@ -175,7 +189,7 @@ def write_mapping(
     """Write which file and patient became which; readable for its owner alone."""
     names = {w.number: w.name for w in written}
     rows = [
-        (s.number, sources[s.number - 1], one.pseudonym if not s.patient else s.patient, one.pseudonym,
+        (s.number, sources[s.number - 1], s.patient, one.pseudonym,
          one.pseudonyms.days(one.patient) if one.options.shift_dates else 0, names.get(s.number, ""))
         for one in work
         for _, s in one.files

@@ -264,7 +264,11 @@ def clean_label(name: str, identities: Identities) -> str | None:
     """
     name = name.strip()
     sound = len(name) <= 64 and name.isprintable() and "@" not in name
-    return name if sound and not re.search(r"\d{5,}", name) and not identities.occur_in(name) else None
+    return (
+        name
+        if sound and not re.search(r"\d{5,}", name) and not identities.occur_in(name, named_by_people=True)
+        else None
+    )
 
 
 def _meaning(header: Dataset, values: list[str]) -> str | None:

@@ -34,6 +34,8 @@ _COMMON: Final = _words(
     modified dates device identity safe characteristics never
     """
 )
+#: Two letters that names of regions have for other reasons.
+_SIDES: Final = _words("lt rt le ri ln gt ct mr nd np ax al dr mr ms jr sr md ii iv vi")
 #: Encodings that DICOM and hospital systems write; ISO 2022 forms are these with escapes between.
 _ENCODINGS: Final = (
     "utf-8", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "iso2022_jp", "latin-1", "cp1251",
@@ -75,6 +77,8 @@ class Identities:
         is not identifying for being repeated in one.
     raw : frozenset of bytes
         Names and ids as they were encoded.
+    short : frozenset of str
+        Parts of names of two letters (Li, Wu): too short for anything but names of regions.
     """
 
     words: frozenset[str] = field(default=frozenset(), repr=False)
@@ -82,6 +86,7 @@ class Identities:
     dates: frozenset[str] = field(default=frozenset(), repr=False)
     texts: frozenset[str] = field(default=frozenset(), repr=False)
     raw: frozenset[bytes] = field(default=frozenset(), repr=False)
+    short: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __or__(self, other: Identities) -> Identities:
         return Identities(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
@@ -111,8 +116,14 @@ class Identities:
             or r"(?!)"
         )
 
-    def occur_in(self, text: str) -> bool:
+    def occur_in(self, text: str, *, named_by_people: bool = False) -> bool:
         """Whether a text that is to be kept says who it is about.
+
+        Parameters
+        ----------
+        text : str
+        named_by_people : bool
+            Names of two letters count, too: in the name of a region they are no abbreviation of a machine.
 
         Examples
         --------
@@ -123,6 +134,8 @@ class Identities:
         text = _plain(text)
         words = set(re.split(r"[\W_]+", text))
         if self._word_pattern.search(text.replace("_", " ")):
+            return True
+        if named_by_people and self.short & set(re.findall(r"[a-z]+", text)):
             return True
         short = {v for v in self.values if len(v) < _LEAST}
         if text in short or words & short:
@@ -236,7 +249,10 @@ def name_identities(text: str, raw: bytes = b"") -> Identities:
         # a family name of one character is found where it stands alone
         values.update(p for p in parts if len(p) == 1 and not p.isascii())
     values = {v for v in values if _is_telling(v) or (len(v) == 1 and not v.isascii())}
-    return Identities(frozenset(words), frozenset(values), raw=_raw_parts(raw) if values else frozenset())
+    short = frozenset(w for w in re.findall(r"[a-z]+", _plain(text)) if len(w) == 2 and w not in _SIDES)
+    return Identities(
+        frozenset(words), frozenset(values), raw=_raw_parts(raw) if values else frozenset(), short=short
+    )
 
 
 def text_identities(text: str, raw: bytes = b"", *, identifying: bool) -> Identities:

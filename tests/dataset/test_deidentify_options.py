@@ -342,6 +342,49 @@ def test_a_patient_named_like_a_scanner_or_a_term(own, tmp_path):
     assert image.ImageType[0] == "ORIGINAL"
 
 
+def test_one_id_for_two_patients_is_said(own, tmp_path):
+    path = sorted(own.glob("HN*.dcm"))[0]
+    header = dcmread(path)
+    header.PatientName = "Somebody^Else"
+    header.save_as(path)
+    result = deidentify(own, tmp_path / "out")
+    assert any(w.startswith("1 patient ids go with several names") for w in result.warnings)
+
+
+def test_files_without_an_id_belong_to_the_patient_of_their_study(own, tmp_path):
+    header = dcmread(own / "rs.dcm")
+    header.PatientID = ""
+    header.save_as(own / "rs.dcm")
+    deidentify(own, tmp_path / "out")
+    assert len({h.PatientID for h in headers(tmp_path / "out")}) == 1
+
+
+def test_functional_groups_of_an_enhanced_image(own, tmp_path):
+    header = dcmread(sorted(own.glob("HN*.dcm"))[0])
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    frame, content, timing, shared = Dataset(), Dataset(), Dataset(), Dataset()
+    content.FrameAcquisitionDateTime, content.StackID = "20210317101530", "1"
+    content.FrameComments = "Zhangwei moved"
+    timing.RepetitionTime, timing.FlipAngle = "571", "90"
+    frame.FrameContentSequence = Sequence([content])
+    shared.MRTimingAndRelatedParametersSequence = Sequence([timing])
+    header.SharedFunctionalGroupsSequence = Sequence([shared])
+    header.PerFrameFunctionalGroupsSequence = Sequence([frame])
+    shutil.rmtree(own)
+    own.mkdir()
+    header.save_as(own / "enhanced.dcm")
+    result = deidentify(own, tmp_path / "out")
+    assert result.failures.empty, result.failures
+    found = headers(tmp_path / "out")[0]
+    content = found.PerFrameFunctionalGroupsSequence[0].FrameContentSequence[0]
+    assert content.StackID == "1"
+    assert "FrameComments" not in content
+    assert content.FrameAcquisitionDateTime == "19000101000000"
+    assert found.DeviceSerialNumber == "REMOVED"
+    timing = found.SharedFunctionalGroupsSequence[0].MRTimingAndRelatedParametersSequence[0]
+    assert (timing.RepetitionTime, timing.FlipAngle) == (571, 90)
+
+
 def test_contrast_agent_is_reduced_to_its_name(own, tmp_path):
     change(own, ContrastBolusAgent="Gadovist 7 ml by nurse Alpha", SeriesDescription="t1_tse_tra_fs_km")
     deidentify(own, tmp_path / "a")
@@ -390,6 +433,9 @@ def test_names_are_found_in_parts_and_not_within_words():
     assert found.occur_in("GTV lina")
     assert not found.occur_in("linac")
     assert not name_identities("").occur_in("GTV")
+    assert name_identities("Li^Wei").occur_in("GTV_Li", named_by_people=True)
+    assert not name_identities("Li^Wei").occur_in("LI")
+    assert not name_identities("Li^Wei").occur_in("GTV left", named_by_people=True)
     assert name_identities("Zhang^San=张^三").occur_in("给张三画的GTV")
     assert not name_identities("Zhang^San=张^三").occur_in("张力")
 
