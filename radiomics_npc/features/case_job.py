@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import ImageFiles, Label
 from radiomics_npc.cohort.regions import split_name
@@ -24,6 +21,7 @@ from radiomics_npc.errors import (
 from radiomics_npc.features.measure import measure_case
 from radiomics_npc.features.parameters import sequence_parameters
 from radiomics_npc.imaging.bias_field import BIAS_CORRECTION
+from radiomics_npc.imaging.itk_threads import one_itk_thread
 from radiomics_npc.imaging.landmarks import Landmarks
 from radiomics_npc.imaging.reading import read_pair
 from radiomics_npc.imaging.reference_tissue import read_reference, require_reference
@@ -258,24 +256,6 @@ def measure_pair(
         with_morphology=recipe["morphology"],
     )
     return {"values": measured.features, "diagnostics": measured.diagnostics}
-
-
-@contextmanager
-def one_itk_thread() -> Iterator[None]:
-    """ITK filters made within the block use one thread; many processes share the cores.
-
-    Examples
-    --------
-    >>> with one_itk_thread():
-    ...     sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    1
-    """
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def describe_failure(error: Exception, stage: str) -> dict[str, str]:

@@ -55,6 +55,7 @@ class ImageLandmarks:
 def image_landmarks(
     volume: Volume,
     *,
+    body: NDArray[np.bool_] | None = None,
     percentiles: Sequence[float] = PERCENTILES,
     bias_correction: bool = False,
 ) -> ImageLandmarks:
@@ -63,6 +64,8 @@ def image_landmarks(
     Parameters
     ----------
     volume : Volume
+    body : array of bool, optional
+        The body, if already found.
     percentiles : sequence of float
         Rising, 0 to 100.
     bias_correction : bool
@@ -85,9 +88,9 @@ def image_landmarks(
     >>> [round(value, 1) for value in image_landmarks(volume, percentiles=(0, 50, 100)).intensities]
     [100.0, 149.5, 199.0]
     """
-    body = body_mask(volume)
-    ready = correct_bias(volume, body)[0] if bias_correction else volume
-    found = np.percentile(ready.array[body], percentiles)
+    inside = body_mask(volume) if body is None else body
+    ready = correct_bias(volume, inside)[0] if bias_correction else volume
+    found = np.percentile(ready.array[inside], percentiles)
     if found[0] == found[-1]:
         raise ImageError(
             f"percentiles {percentiles[0]:g} and {percentiles[-1]:g} of the body are one intensity",
