@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from radiomics_npc import cli_dataset
 from radiomics_npc._version import __version__
 from radiomics_npc.errors import CheckFailedError, ConfigError, RadiomicsNPCError
 from radiomics_npc.terminal import show
@@ -28,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(cli_dataset.app, name="dataset")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study.yaml (see configs/study.yaml).")]
 Output = Annotated[Path | None, typer.Option(help="Run folder, instead of the one in the study.")]
@@ -111,6 +114,25 @@ def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     typer.echo(os.path.relpath(work.run_folder / "check.html"))
     if not report.ok:
         raise typer.Exit(3)
+
+
+@app.command()
+def manifest(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of images, in any known layout.")],
+    out: Annotated[Path, typer.Option(help="The .csv to be written.")] = Path("manifest.csv"),
+    layout: Annotated[
+        str | None, typer.Option(help="As cohort.layout in study.yaml; guessed otherwise.")
+    ] = None,
+    sequence: Annotated[list[str] | None, typer.Option(help="t1, t2 or ce_t1; may be repeated.")] = None,
+) -> None:
+    """Write the manifest that a folder would be read by, for editing."""
+    from radiomics_npc.cohort.manifest_writing import write_manifest
+    from radiomics_npc.settings import SEQUENCES
+
+    made = write_manifest(folder, out, layout=layout, sequences=sequence or SEQUENCES)
+    typer.echo(f"{repr(made).strip('<>')}\n{os.path.relpath(made.path)}")
+    for note in made.notes:
+        typer.echo(note, err=True)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from radiomics_npc.cohort.competing import CompetingOutcome
 from radiomics_npc.cohort.endpoint import read_outcome
 from radiomics_npc.cohort.endpoints import read_endpoints
 from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.layouts import find_cases, published_folder
+from radiomics_npc.cohort.layouts import find_cases, guess_layout, published_folder
 from radiomics_npc.cohort.matching import match_patients
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.regions import image_names
@@ -40,8 +40,9 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     Parameters
     ----------
     source : CohortSettings, path or dict
-        Settings; or a ``study.yaml``; or a folder in the published layout; or
-        the content of a study, or of its ``cohort`` part, as a dictionary.
+        Settings; or a ``study.yaml``; or a folder, whose layout is guessed; or a
+        manifest (CSV or XLSX); or the content of a study, or of its ``cohort``
+        part, as a dictionary.
 
     Returns
     -------
@@ -106,6 +107,10 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     return replace(cohort, outcome=outcome, excluded=tuple(excluded), endpoints=endpoints)
 
 
+def _holds_images(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in (".csv", ".xlsx")
+
+
 def _nobody_left(outcome: Outcome | None, faults: Sequence[Finding]) -> list[Finding]:
     """The fault of an outcome that was read without any, and of nobody."""
     if outcome is None or len(outcome) or any(fault.severity == "error" for fault in faults):
@@ -119,8 +124,8 @@ def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSet
         return source
     if isinstance(source, dict) and "cohort" not in source:
         source = {"cohort": source}
-    elif isinstance(source, str | Path) and Path(source).is_dir():
-        source = {"cohort": {"path": str(source)}}
+    elif isinstance(source, str | Path) and _holds_images(path := Path(source)):
+        source = {"cohort": {"path": str(path), "layout": guess_layout(path)}}
     if isinstance(source, dict):
         # only the cohort is read here, so what a study would do with it must not matter
         source = {"cohort": source["cohort"], "models": None, "nomogram": None}
