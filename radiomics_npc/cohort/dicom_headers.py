@@ -47,11 +47,12 @@ def is_image(header: Any) -> bool:
     """
     meta = getattr(header, "file_meta", None)
     uid = header.get("SOPClassUID") or (meta.get("MediaStorageSOPClassUID") if meta is not None else None)
-    if not uid:
+    name = getattr(uid, "name", "")
+    if not name:
         return True
     placed = header.get("ImagePositionPatient") is not None or FRAME_GROUPS[1] in header
-    if not uid.name[0].isdigit():  # a class that the standard names
-        return "Image Storage" in uid.name and ("Secondary Capture" not in uid.name or placed)
+    if name != uid:  # a class that the standard names
+        return "Image Storage" in name and ("Secondary Capture" not in name or placed)
     return placed
 
 
@@ -100,17 +101,13 @@ def plane_of(orientation: ArrayLike) -> str:
     return ("sagittal", "coronal", "axial")[int(normal.argmax())]
 
 
-def series_headers(header: Any, folder: str = "", conflict: str = "") -> SeriesHeaders:
+def series_headers(header: Any) -> SeriesHeaders:
     """Take from a header what tells the sequence.
 
     Parameters
     ----------
     header : pydicom.Dataset
         Of one image of the series, enhanced or not.
-    folder : str
-        Name of a folder that holds this series alone.
-    conflict : str
-        Why the files of the series make no single stack of images.
     """
     timing = functional_group(header, 0, "MRTimingAndRelatedParametersSequence")
     echo = functional_group(header, 0, "MREchoSequence")
@@ -120,7 +117,6 @@ def series_headers(header: Any, folder: str = "", conflict: str = "") -> SeriesH
     return SeriesHeaders(
         description=_text(header, "SeriesDescription"),
         protocol=_text(header, "ProtocolName"),
-        folder=folder,
         modality=_text(header, "Modality"),
         image_type=_several(header.get("ImageType")),
         scanning=_scanning(header),
@@ -132,7 +128,6 @@ def series_headers(header: Any, folder: str = "", conflict: str = "") -> SeriesH
         acquired=str(acquired or ""),
         b_value=_number(header.get("DiffusionBValue") or (diffusion or {}).get("DiffusionBValue")) or 0.0,
         angiography=_text(header, "AngioFlag") == "Y",
-        conflict=conflict,
     )
 
 

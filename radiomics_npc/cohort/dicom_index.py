@@ -22,6 +22,7 @@ from radiomics_npc.cohort.dicom_headers import (
 )
 from radiomics_npc.cohort.dicom_series import DicomIndex, DicomSeries
 from radiomics_npc.cohort.findings import Finding
+from radiomics_npc.cohort.sequence_headers import SeriesHeaders
 from radiomics_npc.cohort.sequences import judge_sequence
 from radiomics_npc.errors import CohortError
 
@@ -83,11 +84,27 @@ def _files(root: Path) -> Iterator[Path]:
 
 @dataclass
 class _Part:
-    """What is kept of the files of one series."""
+    """What is kept of the files of one series: what the first one tells, and where all lie."""
 
-    first: Any
+    facts: SeriesHeaders
+    number: int
+    references: tuple[str, ...]
+    sources: tuple[str, ...]
+    regions: tuple[str, ...]
     files: list[Path] = field(default_factory=list)
     images: list[_Image] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, header: Any) -> _Part:
+        """Decode now what a damaged header may fail at, while its file can be named."""
+        number = str(header.get("SeriesNumber") or "")
+        return cls(
+            series_headers(header),
+            int(number) if number.isdigit() else 0,
+            _references(header),
+            _sources(header),
+            _regions(header),
+        )
 
 
 @dataclass(frozen=True)
@@ -151,21 +168,23 @@ class _Scan:
             return
         image = is_image(header)
         images = _images(header) if image else []
+        kind = "image" if image else str(header.get("Modality") or "")
+        key = (patient, study, uid, kind)
+        part = self.parts.get(key) or _Part.of(header)
         if instance:
             if (instance, uid, tuple(images)) in self.seen:
                 self.copies += 1
                 return
             self.seen.add((instance, uid, tuple(images)))
             self.series_of[instance] = uid
-        kind = "image" if image else str(header.get("Modality") or "")
-        part = self.parts.setdefault((patient, study, uid, kind), _Part(header))
+        self.parts[key] = part
         part.files.append(path)
         part.images += images
         self.in_folder[path.parent].add(uid)
 
     def index(self, names: Mapping[Any, Sequence[str]]) -> DicomIndex:
         """Make the series, once all files are read."""
-        order = sorted(self.parts, key=lambda k: (k[0], k[1], _series_number(self.parts[k].first), k[2:]))
+        order = sorted(self.parts, key=lambda k: (k[0], k[1], self.parts[k].number, k[2:]))
         series = tuple(self._series(key, self.parts[key], names) for key in order)
         counts = (
             (self.passed, "files that are no DICOM, or a DICOMDIR, passed over"),
@@ -178,17 +197,18 @@ class _Scan:
         self, key: tuple[str, str, str, str], part: _Part, names: Mapping[Any, Sequence[str]]
     ) -> DicomSeries:
         patient, study, uid, kind = key
-        header = part.first
         folder = part.files[0].parent
         alone = folder.name if self.in_folder[folder] == {uid} else ""
         plane, slices, conflict = _geometry(part.images)
-        facts = series_headers(header, alone, conflict)
+        facts = replace(part.facts, folder=alone, conflict=conflict)
         found = DicomSeries(
             patient, study, uid, facts.description, facts.protocol, facts.modality, tuple(part.files)
         )
         if kind != "image":
-            references = _references(header) or self._drawn_on(part)
-            return replace(found, why="no image", references=references, regions=_regions(header))
+            # a SEG may name the images that it was drawn on, and not their series
+            drawn_on = dict.fromkeys(self.series_of[s] for s in part.sources if s in self.series_of)
+            references = part.references or tuple(drawn_on)
+            return replace(found, why="no image", references=references, regions=part.regions)
         if any(image.inverted for image in part.images):
             self.findings.append(
                 Finding.warning(
@@ -201,24 +221,8 @@ class _Scan:
         judged = judge_sequence(facts, names)
         return replace(found, sequence=judged.sequence, why=judged.why, plane=plane, slices=slices)
 
-    def _drawn_on(self, part: _Part) -> tuple[str, ...]:
-        """Series of the images that frames of a SEG were derived from, where it names no series."""
-        uids = []
-        for frame in part.first.get(FRAME_GROUPS[1]) or []:
-            for derivation in frame.get("DerivationImageSequence") or []:
-                for source in derivation.get("SourceImageSequence") or []:
-                    uids.append(self.series_of.get(str(source.get("ReferencedSOPInstanceUID")), ""))
-        return tuple(dict.fromkeys(uid for uid in uids if uid))
-
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
-
-
-def _series_number(header: Any) -> int:
-    try:
-        return int(header.get("SeriesNumber") or 0)
-    except (TypeError, ValueError):
-        return 0
 
 
 def _images(header: Any) -> list[_Image]:
@@ -279,6 +283,16 @@ def _references(header: Any) -> tuple[str, ...]:
             items += list(study.get("RTReferencedSeriesSequence") or [])
     uids = [str(item.get("SeriesInstanceUID") or "") for item in items]
     return tuple(dict.fromkeys(uid for uid in uids if uid))
+
+
+def _sources(header: Any) -> tuple[str, ...]:
+    """SOPInstanceUIDs of the images that frames of a SEG were derived from."""
+    return tuple(
+        str(source.get("ReferencedSOPInstanceUID"))
+        for frame in header.get(FRAME_GROUPS[1]) or []
+        for derivation in frame.get("DerivationImageSequence") or []
+        for source in derivation.get("SourceImageSequence") or []
+    )
 
 
 def _regions(header: Any) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import os
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,14 @@ def read_series(path: Path, series: str | None = None) -> Volume:
         # pydicom warns of odd values in elements that are not used here; what is used is checked
         warnings.simplefilter("ignore")
         for file in files:
-            found.add(file)
+            try:
+                found.add(file)
+            except ImageError:
+                raise
+            except Exception as error:
+                # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
+                reason = f"is damaged or truncated ({type(error).__name__})"
+                raise ImageError(f"{file.name} {reason}", EXPORT) from error
     return stack_slices(found.require_one_series(), path.name)
 
 
@@ -76,7 +82,9 @@ def _files(folder: Path, everywhere: bool) -> list[Path]:
             if not name.startswith(".") and name.upper() != "DICOMDIR"
         )
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    files = [p for p in files if p.suffix.lower() == ".dcm"] or [p for p in files if p.name.upper() != "DICOMDIR"]
+    files = [p for p in files if p.suffix.lower() == ".dcm"] or [
+        p for p in files if p.name.upper() != "DICOMDIR"
+    ]
     if not files:
         raise ImageError(f"folder {folder.name} holds no files", "Export the series into it.")
     return files
@@ -108,7 +116,7 @@ class _Found:
         self._note(header, file)
         # of a mixed folder nothing but the names is needed any more
         if self.wanted is not None or len(self.files) == 1:
-            slices = _whole(slices_of, header, file.name, name=file.name)
+            slices = slices_of(header, file.name)
             if self.wanted is None or not self._is_copy(header, slices):
                 self.slices += slices
 
@@ -170,41 +178,19 @@ class _Found:
         from pydicom.errors import InvalidDicomError
 
         try:
-            return _whole(
-                pydicom.dcmread,
-                file,
-                specific_tags=tags,
-                stop_before_pixels=stop_before_pixels,
-                name=file.name,
-            )
-        except ImageError as error:
-            if not isinstance(error.__cause__, InvalidDicomError):
-                raise
+            header = pydicom.dcmread(file, specific_tags=tags, stop_before_pixels=stop_before_pixels)
+        except InvalidDicomError as invalid:
+            error = ImageError(f"{file.name} is no DICOM file, or is damaged", EXPORT)
             # in a whole tree files without suffix are READMEs; in the folder of a series they are slices
             if file.suffix.lower() == ".dcm" or (
                 self.wanted is None and _MAYBE.fullmatch(file.suffix or ".1")
             ):
-                raise
+                raise error from invalid
             self.passed.append(error)
             return None
-
-
-def _whole(read: Callable[..., Any], *args: Any, name: str, **kwargs: Any) -> Any:
-    """Read a file; whatever a damaged one makes of it becomes one error that names it."""
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        found = read(*args, **kwargs)
-        if not len(found):  # pydicom takes compressed pixels that end early for a file without elements
-            raise ImageError(f"{name} is damaged or truncated (nothing in it can be read)", EXPORT)
-        return found
-    except ImageError:
-        raise
-    except InvalidDicomError as error:
-        raise ImageError(f"{name} is no DICOM file, or is damaged", EXPORT) from error
-    except Exception as error:
-        # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
-        raise ImageError(f"{name} is damaged or truncated ({type(error).__name__})", EXPORT) from error
+        if not len(header):  # pydicom takes compressed pixels that end early for a file without elements
+            raise ImageError(f"{file.name} is damaged or truncated (nothing in it can be read)", EXPORT)
+        return header
 
 
 def is_series(path: Path) -> bool:

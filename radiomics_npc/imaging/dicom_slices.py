@@ -103,6 +103,9 @@ def _require_all(header: Any, place: Mapping[str, Any], name: str) -> None:
 
 
 def _slice(place: Mapping[str, Any], pixels: NDArray[Any], name: str, kind: dict[str, str]) -> Slice:
+    sizes = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+    if any(np.size(place[tag]) != size for tag, size in sizes.items()):
+        raise ImageError(f"{name}: position or pixel spacing is not valid", EXPORT)
     orientation = np.array(place["ImageOrientationPatient"], dtype=float)
     row, column = orientation[:3], orientation[3:]
     off = max(abs(row @ row - 1), abs(column @ column - 1), abs(row @ column))

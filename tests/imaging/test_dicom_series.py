@@ -5,6 +5,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from radiomics_npc.cohort.dicom_index import index_dicom
 from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.dicom import read_series
 from radiomics_npc.imaging.grid import grid_difference
@@ -407,3 +408,22 @@ def test_a_real_series_is_its_nifti_voxel_by_voxel(shared):
     np.testing.assert_array_equal(volume.array[mine[..., 2], mine[..., 1], mine[..., 0]], nifti.get_fdata())
     # NIfTI keeps its affine in single precision
     np.testing.assert_allclose(np.array(volume.origin_mm) + mine @ steps.T, lps, rtol=0, atol=1e-3)
+
+
+def test_a_file_with_wrong_bytes_is_read_or_named(tmp_path, write_series):
+    """Anywhere in the header or the pixels; the index of the folder goes on as well."""
+    folder = write_series(tmp_path / "s", STACK[:3], SeriesDescription="AX T1")
+    file = folder / "0001.dcm"
+    whole = file.read_bytes()
+    rng = np.random.default_rng(3)
+    outcomes = []
+    for _ in range(150):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(128, len(data), size=3)] = rng.integers(0, 256, size=3)
+        file.write_bytes(data.tobytes())
+        try:
+            outcomes.append(read_series(folder).array.shape)
+        except ImageError as error:
+            outcomes.append(type(error))
+        assert {s.modality for s in index_dicom(folder)} >= {"MR"}
+    assert set(outcomes) == {(3, 7, 9), ImageError}
