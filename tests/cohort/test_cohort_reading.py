@@ -37,7 +37,7 @@ def test_the_published_layout(published):
 
 
 def test_no_patients_at_all(tmp_path):
-    with pytest.raises(CohortError, match="no patients in the published layout") as caught:
+    with pytest.raises(CohortError, match="is in no known layout") as caught:
         read_cohort(tmp_path)
     assert str(tmp_path) not in str(caught.value)
 
