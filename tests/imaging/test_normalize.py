@@ -1,13 +1,19 @@
-"""The body mask and the z-score over it."""
+"""The body mask, the z-scores over it and over the image, percentiles of the body."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from radiomics import imageoperations
 
 from radiomics_npc.errors import ImageError
-from radiomics_npc.imaging.normalize import body_mask, normalize_body
+from radiomics_npc.imaging.normalize import (
+    body_mask,
+    normalize_body,
+    normalize_image,
+    normalize_percentile,
+)
 from radiomics_npc.imaging.volume import Volume
 
 SPACING = (1.0, 1.0, 5.0)
@@ -82,6 +88,60 @@ def test_gain_and_offset_of_the_scanner_cancel(gain, offset):
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("outliers", [None, 1.5])
+@pytest.mark.parametrize("kind", [np.int16, np.float32, np.float64])
+def test_z_score_of_the_image_is_that_of_pyradiomics(head, outliers, kind):
+    volume = Volume(head[0].array.astype(kind), SPACING)
+    asked = {"normalizeScale": 100, "removeOutliers": outliers}
+    theirs = sitk.GetArrayFromImage(imageoperations.normalizeImage(volume.to_sitk(), **asked))
+    ours = normalize_image(volume, scale=100.0, outliers=outliers).array
+    np.testing.assert_array_equal(ours, theirs)
+    assert ours.dtype == theirs.dtype
+
+
+def test_percentiles_of_the_body_become_0_and_1(head):
+    volume, _ = head
+    body = body_mask(volume)
+    found = normalize_percentile(volume).array
+    np.testing.assert_allclose(np.percentile(found[body], (1, 99)), (0, 1), atol=1e-12)
+    assert found[body].min() < 0
+    assert found[body].max() > 1
+    low, high = np.quantile(volume.array[body], (0.05, 0.95), method="linear")
+    own = normalize_percentile(volume, body=body, low=5, high=95, scale=10.0).array
+    np.testing.assert_allclose(own, 10 * (volume.array - low) / (high - low), rtol=1e-12, atol=1e-12)
+    clipped = normalize_percentile(volume, body=body, clip=True).array
+    np.testing.assert_array_equal(clipped, np.clip(found, 0, 1))
+    assert (clipped.min(), clipped.max()) == (0, 1)
+
+
+def test_a_few_bright_vessels_move_the_z_score_and_not_the_percentiles(head):
+    volume, _ = head
+    body = body_mask(volume)
+    bright = volume.array.astype(float).copy()
+    bright[:, 40:45, 30:34] = 9000.0  # 0.3% of the body
+    with_vessels = Volume(bright, SPACING)
+    kept = bright < 9000
+    moved = [
+        np.abs(step(with_vessels, body=body).array - step(volume, body=body).array)[kept & body].mean()
+        / step(volume, body=body).array[body].std()
+        for step in (normalize_body, normalize_percentile)
+    ]
+    assert moved[0] > 0.3
+    assert moved[1] < 0.02
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.01, 50.0), st.floats(-500, 500))
+def test_gain_and_offset_cancel_in_percentiles_too(gain, offset):
+    rng = np.random.default_rng(0)
+    array = rng.normal(0, 5, (4, 30, 30))
+    array[:, 6:24, 6:24] += 100
+    array[:, 10:14, 10:14] += 40
+    expected = normalize_percentile(Volume(array, SPACING)).array
+    found = normalize_percentile(Volume(array * gain + offset, SPACING)).array
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
 def test_body_without_air_around_it_in_its_box():
     array = np.zeros((3, 20, 20))
     array[:, 5:15, 5:15] = 100.0
@@ -113,3 +173,7 @@ def test_images_without_contrast_are_refused():
     flat[:, 5:15, 5:15] = 100.0
     with pytest.raises(ImageError, match="one single intensity"):
         normalize_body(Volume(flat, SPACING))
+    with pytest.raises(ImageError, match="percentiles 1 and 99 of the body are one intensity"):
+        normalize_percentile(Volume(flat, SPACING))
+    with pytest.raises(ImageError, match="one single intensity"):
+        normalize_image(Volume(np.full((3, 5, 5), 7), SPACING))
