@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,7 +110,7 @@ def bland_altman_figure(
             _plain_ticks(axes)
             axes.set_title(_title(sequence))
         figure.supxlabel("Mean of both volumes (cm³)", fontsize=9)
-        panels[0].set_ylabel(f"Volume, {names[0]} − {names[1]} (cm³)")
+        panels[0].set_ylabel(textwrap.fill(f"Volume, {names[0]} − {names[1]} (cm³)", 32))
     return figure
 
 
