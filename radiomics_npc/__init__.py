@@ -13,14 +13,28 @@ from radiomics_npc._version import __version__
 
 if TYPE_CHECKING:
     from radiomics_npc.cohort.competing import CompetingOutcome
+    from radiomics_npc.cohort.dicom_index import index_dicom
+    from radiomics_npc.cohort.manifest_writing import write_manifest
     from radiomics_npc.cohort.outcome import Outcome
     from radiomics_npc.cohort.reading import read_cohort
+    from radiomics_npc.dataset.agreement import compare_masks
+    from radiomics_npc.dataset.bland_altman import bland_altman
+    from radiomics_npc.dataset.convert import convert
+    from radiomics_npc.dataset.deidentify import deidentify
+    from radiomics_npc.dataset.describe import describe
+    from radiomics_npc.dataset.download import download
+    from radiomics_npc.dataset.metadata import read_metadata
+    from radiomics_npc.dataset.morphology import measure_morphology
     from radiomics_npc.features.extraction import extract_features
     from radiomics_npc.features.merge import design_matrix
     from radiomics_npc.features.perturbed import extract_perturbed
     from radiomics_npc.features.raters import compare_raters
     from radiomics_npc.features.stability import intraclass_correlation, stability_table
     from radiomics_npc.imaging.checks import check_cohort
+    from radiomics_npc.imaging.nyul import fit_landmarks
+    from radiomics_npc.imaging.reading import read_image, read_mask
+    from radiomics_npc.imaging.resampling import resample_volume
+    from radiomics_npc.imaging.writing import write_mask, write_seg, write_volume
     from radiomics_npc.nomogram.nomogram import Nomogram
     from radiomics_npc.report.html import write_report
     from radiomics_npc.segmentation.batch import predict_masks
@@ -88,6 +102,7 @@ _HOME = {
     "TemporalSplit": "survival.validation.designs",
     "appraise": "survival.validation.appraisal",
     "auc_at": "survival.metrics.roc",
+    "bland_altman": "dataset.bland_altman",
     "bootstrap_difference": "survival.metrics.intervals",
     "bootstrap_interval": "survival.metrics.intervals",
     "bootstrap_validate": "survival.validation.optimism",
@@ -95,16 +110,23 @@ _HOME = {
     "calibrate": "survival.metrics.calibration",
     "center_scores": "survival.validation.centers",
     "check_cohort": "imaging.checks",
+    "compare_masks": "dataset.agreement",
     "compare_raters": "features.raters",
     "concordance_difference": "survival.metrics.concordance",
     "contour_uncertainty": "survival.validation.contour_uncertainty",
+    "convert": "dataset.convert",
     "cross_validate": "survival.validation.cross_validation",
     "cumulative_incidence": "survival.estimation.competing_risks",
     "decision_curve": "survival.metrics.decision_curve",
+    "deidentify": "dataset.deidentify",
+    "describe": "dataset.describe",
     "design_matrix": "features.merge",
+    "download": "dataset.download",
     "extract_features": "features.extraction",
     "extract_perturbed": "features.perturbed",
+    "fit_landmarks": "imaging.nyul",
     "harrell_c": "survival.metrics.concordance",
+    "index_dicom": "cohort.dicom_index",
     "intraclass_correlation": "features.stability",
     "jackknife_interval": "survival.metrics.intervals",
     "kaplan_meier": "survival.estimation.kaplan_meier",
@@ -112,12 +134,17 @@ _HOME = {
     "load_model": "survival.models.model_file",
     "load_segmenter": "segmentation.prediction",
     "log_rank": "survival.estimation.log_rank",
+    "measure_morphology": "dataset.morphology",
     "permutation_test": "survival.validation.permutation",
     "predict": "survival.models.prediction",
     "predict_masks": "segmentation.batch",
     "proportional_hazards_test": "survival.models.proportional_hazards",
     "read_cohort": "cohort.reading",
+    "read_image": "imaging.reading",
+    "read_mask": "imaging.reading",
+    "read_metadata": "dataset.metadata",
     "reclassification": "survival.metrics.reclassification",
+    "resample_volume": "imaging.resampling",
     "restricted_mean": "survival.estimation.restricted_mean",
     "sample_size": "survival.models.sample_size",
     "save_model": "survival.models.model_file",
@@ -130,7 +157,11 @@ _HOME = {
     "train_segmenter": "segmentation.segmenter_training",
     "uno_c": "survival.metrics.concordance",
     "validate_model": "survival.validation.external",
+    "write_manifest": "cohort.manifest_writing",
+    "write_mask": "imaging.writing",
     "write_report": "report.html",
+    "write_seg": "imaging.writing",
+    "write_volume": "imaging.writing",
 }
 
 _WITH_TORCH = ("load_segmenter", "train_segmenter")  # the others ask for it when they need it
@@ -154,6 +185,7 @@ __all__ = [
     "__version__",
     "appraise",
     "auc_at",
+    "bland_altman",
     "bootstrap_difference",
     "bootstrap_interval",
     "bootstrap_validate",
@@ -161,16 +193,23 @@ __all__ = [
     "calibrate",
     "center_scores",
     "check_cohort",
+    "compare_masks",
     "compare_raters",
     "concordance_difference",
     "contour_uncertainty",
+    "convert",
     "cross_validate",
     "cumulative_incidence",
     "decision_curve",
+    "deidentify",
+    "describe",
     "design_matrix",
+    "download",
     "extract_features",
     "extract_perturbed",
+    "fit_landmarks",
     "harrell_c",
+    "index_dicom",
     "intraclass_correlation",
     "jackknife_interval",
     "kaplan_meier",
@@ -178,12 +217,17 @@ __all__ = [
     "load_model",
     "load_segmenter",
     "log_rank",
+    "measure_morphology",
     "permutation_test",
     "predict",
     "predict_masks",
     "proportional_hazards_test",
     "read_cohort",
+    "read_image",
+    "read_mask",
+    "read_metadata",
     "reclassification",
+    "resample_volume",
     "restricted_mean",
     "sample_size",
     "save_model",
@@ -196,7 +240,11 @@ __all__ = [
     "train_segmenter",
     "uno_c",
     "validate_model",
+    "write_manifest",
+    "write_mask",
     "write_report",
+    "write_seg",
+    "write_volume",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -191,7 +191,8 @@ def convert(
     if bits not in (None, 8, 16):
         raise ConfigError(f"--bits {bits} is neither 8 nor 16", "Choose one, or leave it out.")
     found = converted(
-        source, out, to=to.value, size=size, spacing_mm=spacing, interpolation=interpolation.value, bits=bits,
+        source, out, to=to.value, size=size, spacing_mm=spacing, interpolation=interpolation.value,
+        bits=cast(Literal[8, 16] | None, bits),
         window=window, percentiles=percentiles, slices=slices, sequences=sequence, reference=reference,
         jobs=jobs,
     )  # fmt: skip
