@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.sr._concepts_dict import concepts
 
 from radiomics_npc.dataset.confidentiality_profile import (
     Action,
@@ -23,11 +22,12 @@ from radiomics_npc.dataset.confidentiality_profile import (
     keyword,
 )
 from radiomics_npc.dataset.dicom_objects import element_vr, values_of
+from radiomics_npc.dataset.header_values import clean_label, code_meaning, most_values, spells_text
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.pseudonyms import Pseudonyms, shift_date
 from radiomics_npc.errors import ImageError
 
-__all__ = ["DUMMY_DATE", "HeaderCleaner", "clean_label"]
+__all__ = ["DUMMY_DATE", "HeaderCleaner"]
 
 DUMMY_DATE: Final = "19000101"
 _DUMMIES: Final = {
@@ -166,14 +166,14 @@ class HeaderCleaner:
         values = values_of(element.value)
         if isinstance(element.value, bytes):
             return element.value if len(element.value) in (0, 2, 4, 6) else None
-        if len(values) > _most_values(int(element.tag)):
+        if len(values) > most_values(int(element.tag)):
             return None
         if element.VR in ("DS", "IS"):
             texts = [str(getattr(v, "original_string", v)).strip() for v in values]
             ids = self.identities.values
             if not all(_DECIMAL.fullmatch(t) and not (len(t) >= 6 and t in ids) for t in texts if t):
                 return None
-        elif not all(isinstance(v, (int, float)) for v in values):
+        elif not all(isinstance(v, (int, float)) for v in values) or spells_text(element.VR, values):
             return None
         return element.value if element.value is not None else ""
 
@@ -192,7 +192,7 @@ class HeaderCleaner:
         if any(self.identities.occur_in(v) or len(v) > 64 or not v.isprintable() for v in values):
             return None
         if name == "CodeMeaning":
-            return _meaning(header, values)
+            return code_meaning(header, values)
         pattern = {"CodeValue": _CODE_VALUE, "LongCodeValue": _CODE_VALUE, "CodingSchemeDesignator": _SCHEME}
         if name in pattern and not all(pattern[name].fullmatch(v.strip()) for v in values):
             return None
@@ -252,42 +252,6 @@ _HANDLERS: Final[dict[Action, Callable[[HeaderCleaner, Dataset, DataElement], An
     Action.DECADE: HeaderCleaner._decade, Action.SEQUENCE: HeaderCleaner._sequence_name,
     Action.AGENT: HeaderCleaner._agent, Action.LABEL: HeaderCleaner._label,
 }  # fmt: skip
-
-
-def clean_label(name: str, identities: Identities) -> str | None:
-    """Return the name of a region if it may stay: printable, short, no identity, no long number.
-
-    Examples
-    --------
-    >>> clean_label("GTVp", Identities()), clean_label("GTV 13800138000", Identities())
-    ('GTVp', None)
-    """
-    name = name.strip()
-    sound = len(name) <= 64 and name.isprintable() and "@" not in name
-    return (
-        name
-        if sound and not re.search(r"\d{5,}", name) and not identities.occur_in(name, named_by_people=True)
-        else None
-    )
-
-
-def _meaning(header: Dataset, values: list[str]) -> str | None:
-    """Name a code as its dictionary does; else as the file does, if that is words."""
-    code = str(header.get("CodeValue") or "").strip()
-    scheme = str(header.get("CodingSchemeDesignator") or "").strip()
-    dictionary: dict[str, dict[str, tuple[str, list[int]]]] = concepts.get(scheme, {})  # type: ignore[assignment]
-    for known in dictionary.values():
-        if code in known:
-            return str(known[code][0])
-    said = values[0] if values else ""
-    return said if re.fullmatch(r"[^\W\d_][\w ,()'/+-]*", said) and not re.search(r"\d{4,}", said) else None
-
-
-def _most_values(tag: int) -> float:
-    if not dictionary_has_tag(tag):
-        return 9
-    most = dictionary_VM(tag).split("-")[-1]
-    return int(most) if most.isdigit() else float("inf")
 
 
 def _creator(header: Dataset, tag: int) -> str:

@@ -17,7 +17,8 @@ from radiomics_npc.dataset.confidentiality_profile import (
     table_action,
 )
 from radiomics_npc.dataset.dicom_objects import as_found, element_vr, read_object, values_of
-from radiomics_npc.dataset.header_cleaning import DUMMY_DATE, clean_label
+from radiomics_npc.dataset.header_cleaning import DUMMY_DATE
+from radiomics_npc.dataset.header_values import clean_label
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.pseudonyms import is_standard_uid
 

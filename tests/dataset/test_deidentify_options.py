@@ -421,6 +421,19 @@ def test_the_table_of_the_standard():
         assert table_action(tag) == code, hex(tag)
 
 
+def test_letters_under_an_attribute_of_numbers(own, tmp_path):
+    text = np.frombuffer(b"Ouyang Feifei.  ", dtype="<u2")
+    for path in own.glob("HN*.dcm"):
+        header = dcmread(path)
+        header.VerticesOfTheRegion = [int(v) for v in text]
+        header.FrameIncrementPointer = [0x00280010]
+        header.save_as(path)
+    deidentify(own, tmp_path / "out")
+    image = next(h for h in headers(tmp_path / "out") if h.Modality == "MR")
+    assert "VerticesOfTheRegion" not in image
+    assert image.FrameIncrementPointer == 0x00280010
+
+
 def test_an_attribute_in_a_representation_not_its_own_is_removed():
     assert action_for(0x00180081, "DS", Options()) is Action.KEEP
     assert action_for(0x00180081, "LT", Options()) is Action.REMOVE
