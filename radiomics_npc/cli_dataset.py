@@ -160,7 +160,7 @@ def deidentify(
     )  # fmt: skip
     for warning in found.warnings:
         typer.echo(warning, err=True)
-    _finish(found, out)
+    _finish(found, out, *([found.secret_file] if found.secret_made and found.secret_file else []))
 
 
 @app.command()
