@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
-    "SEQUENCES", "ClinicalSettings", "CohortSettings", "EndpointSettings", "EventStatus", "ExtraColumn",
-    "OutcomeSettings", "Sequence", "Settings",
+    "SEQUENCES", "ClinicalSettings", "CohortSettings", "EbvSettings", "EndpointSettings", "EventStatus",
+    "ExtraColumn", "OutcomeSettings", "Sequence", "Settings",
 ]  # fmt: skip
 
 Sequence = Literal["t1", "t2", "ce_t1"]
@@ -30,6 +30,15 @@ class ExtraColumn(Settings):
     kind: Literal["number", "factor"] = "factor"
 
 
+class EbvSettings(Settings):
+    """EBV-DNA given as an amount: its unit, what the assay can see, and what counts as positive."""
+
+    unit: Literal["copies/ml", "copies/ul", "iu/ml"] | None = None
+    detection_limit: float | None = Field(default=None, gt=0)
+    below_limit: Literal["half", "root2"] = "half"
+    positive_from: float | None = Field(default=None, gt=0)
+
+
 class ClinicalSettings(Settings):
     """The clinical table: which file, which columns, how values are read."""
 
@@ -39,6 +48,7 @@ class ClinicalSettings(Settings):
     values: dict[str, dict[str, str | None]] = Field(default_factory=dict)
     missing: list[str] = Field(default_factory=list)
     extra: dict[str, ExtraColumn] = Field(default_factory=dict)
+    ebv: EbvSettings = Field(default_factory=EbvSettings)
     keep: dict[str, list[str]] = Field(default_factory=dict)
 
 

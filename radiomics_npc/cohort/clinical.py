@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from radiomics_npc.cohort.amounts import parse_header
 from radiomics_npc.cohort.columns import ColumnReader
+from radiomics_npc.cohort.ebv import holds_amounts, read_ebv
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.tables import find_column, plain, read_cells
-from radiomics_npc.cohort.vocabulary import ALIASES, reader_of
+from radiomics_npc.cohort.units import age_reader, age_unit, without_unit
+from radiomics_npc.cohort.vocabulary import ALIASES, NOT_GIVEN, reader_of
 from radiomics_npc.errors import CohortError
 from radiomics_npc.settings import ClinicalSettings
 
 __all__ = ["index_by_patient", "keep_patients", "read_clinical", "type_columns"]
 
-_NUMBERS = ("age",)
+_NUMBERS = ("metastatic_lesions",)
+_OLDEST = 120
 
 
 def read_clinical(settings: ClinicalSettings, file: Path) -> tuple[pd.DataFrame, list[Finding]]:
@@ -34,9 +38,12 @@ def read_clinical(settings: ClinicalSettings, file: Path) -> tuple[pd.DataFrame,
     DataFrame
         Indexed by patient_id (text: "001" stays "001"), patients who are kept.
         ``age`` in years; ``sex``, ``T``, ``N``, ``M``, ``stage``, ``pathology``,
-        ``center``, ``scanner`` and extra factors as categories; ``ebv_dna`` and
-        ``vca_iga`` as negative/positive, or as numbers where the table holds
-        copies or titers. Columns the table does not have are absent.
+        ``center``, ``scanner`` and extra factors as categories; ``ebv_dna`` as
+        negative/positive, amounts of it as ``ebv_log10_copies_ml`` (see
+        :func:`radiomics_npc.cohort.ebv.read_ebv`); ``vca_iga`` as
+        negative/positive, or as numbers where the table holds titers. For
+        version 9 of the stages ``M1`` (M1a, M1b), ``metastatic_lesions`` and
+        ``advanced_ene``. Columns the table does not have are absent.
     list of Finding
         Which column was taken for which, how each odd value was read, and every
         unknown value as an error.
@@ -108,7 +115,20 @@ def _by_alias(columns: list[str], name: str) -> tuple[str | None, list[str]]:
         alike = [c for c in columns if plain(c) == alias]
         if alike:
             return alike[0], alike[1:]
-    return None, []
+    alike = [c for c in columns if _named_with_unit(c, name)]
+    return (alike[0], alike[1:]) if alike else (None, [])
+
+
+def _named_with_unit(header: str, name: str) -> bool:
+    """Whether a header is a usual name and a unit."""
+    if name == "age":
+        return plain(without_unit(header)) in ALIASES["age"]
+    unit = parse_header(header)
+    return (
+        name == "ebv_amount"
+        and unit.kind is not None
+        and plain(unit.name) in (*ALIASES["ebv_dna"], *ALIASES["ebv_amount"])
+    )
 
 
 def _find_columns(cells: pd.DataFrame, settings: ClinicalSettings) -> tuple[dict[str, str], list[Finding]]:
@@ -169,20 +189,58 @@ def type_columns(cells: pd.DataFrame, settings: ClinicalSettings) -> tuple[pd.Da
             )
     typed: dict[str, pd.Series] = {}
     for name, column in found.items():
-        extra = settings.extra.get(name)
-        number = name in _NUMBERS or (extra is not None and extra.kind == "number")
-        reader = ColumnReader(name, column, cells[column], settings)
-        typed[name] = reader.numbers() if number or reader.holds_amounts() else reader.categories()
-        findings.extend(reader.findings)
-        if name == "age":
-            findings.extend(_implausible_ages(typed[name], column))
+        columns, seen = _type_column(name, column, cells[column], settings)
+        typed |= {new: values for new, values in columns.items() if new not in typed}
+        findings.extend(seen)
+    if "M1" not in typed and "M" in found:
+        typed |= _split_m1(cells[found["M"]])
     return pd.DataFrame(typed, index=cells.index), findings
+
+
+def _type_column(
+    name: str, column: str, cells: pd.Series, settings: ClinicalSettings
+) -> tuple[dict[str, pd.Series], list[Finding]]:
+    """One column of the table as the columns it becomes."""
+    if name == "ebv_amount" or (name == "ebv_dna" and holds_amounts(cells)):
+        return read_ebv(name, column, cells, settings)
+    extra = settings.extra.get(name)
+    reader = ColumnReader(name, column, cells, settings)
+    if name == "age":
+        age = reader.numbers(age_reader(column))
+        return {name: age}, [*reader.findings, *_age_units(column, cells, age)]
+    number = name in _NUMBERS or (extra is not None and extra.kind == "number")
+    values = reader.numbers() if number or reader.holds_titers() else reader.categories()
+    return {name: values}, reader.findings
+
+
+def _split_m1(cells: pd.Series) -> dict[str, pd.Series]:
+    """M1a and M1b of version 9, where the column of M names them."""
+    read = reader_of("M1")
+    parts = cells.map(lambda text: read(text) or None)
+    return {"M1": parts.astype(pd.CategoricalDtype(["M1a", "M1b"]))} if parts.notna().any() else {}
+
+
+def _age_units(column: str, cells: pd.Series, age: pd.Series) -> list[Finding]:
+    """What the ages were divided by, and ages that cannot be."""
+    unit = age_unit(column) or "years"
+    findings = []
+    if unit != "years":
+        findings.append(Finding.info(f"ages in {unit} by their header, turned into years", where=column))
+    units = {age_unit(text) for text in cells.unique() if text.casefold() not in NOT_GIVEN} - {None, unit}
+    if units:
+        words = ", ".join(sorted(map(str, units)))
+        findings.append(Finding.info(f"some ages name a unit of their own ({words})", where=column))
+    if age.notna().any() and age.median() > _OLDEST:
+        problem = f"half of all ages are above {age.median():.0f} years: months or days?"
+        remedy = "Name the unit in the header, as in 'age (months)'."
+        return [*findings, Finding.error(problem, remedy, where=column)]
+    return findings + _implausible_ages(age, column)
 
 
 def _implausible_ages(age: pd.Series, column: str) -> list[Finding]:
     findings = []
     for patient, years in age[(age < 5) | (age > 100)].items():
-        report = Finding.warning if 0 < years <= 120 else Finding.error
+        report = Finding.warning if 0 < years <= _OLDEST else Finding.error
         findings.append(
             report(f"age {years:g} years", "Check it against the record.", str(patient), where=column)
         )

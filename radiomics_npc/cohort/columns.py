@@ -15,8 +15,6 @@ from radiomics_npc.settings import ClinicalSettings
 
 __all__ = ["ColumnReader"]
 
-_NUMBERS_OR_WORDS = ("ebv_dna", "vca_iga")
-
 
 class ColumnReader:
     """Read one column of text cells, and keep account of it.
@@ -54,34 +52,35 @@ class ColumnReader:
         self._cells = cells
         self._as_numbers = False
 
-    def holds_amounts(self) -> bool:
-        """Whether EBV-DNA or VCA-IgA are copies or titers: a number occurs that is no code (0, 1, 2)."""
-        if self.name not in _NUMBERS_OR_WORDS:
+    def holds_titers(self) -> bool:
+        """Whether VCA-IgA are titers: a number occurs that is no code (0, 1, 2)."""
+        if self.name != "vca_iga":
             return False
         return bool({_number(text) for text in self._cells.unique()} - {None, 0.0, 1.0, 2.0})
 
-    def categories(self) -> pd.Series:
-        """Read the column as a factor."""
-        read = reader_of(self.name)
+    def categories(self, read: Reader | None = None) -> pd.Series:
+        """Read the column as a factor; a reader of its own accounts for what it reads."""
+        each, read = read is None, read or reader_of(self.name)
         found: dict[str, str | float] = {}
         for text in sorted(self._cells.unique()):
             category = self._read(text, read)
             found[text] = category or np.nan
-            if category and category.casefold() != text.casefold():
+            if each and category and category.casefold() != text.casefold():
                 self._account(text, category)
         values = self._cells.map(found)
         self._account_missing(values)
         levels = LEVELS.get(self.name) or tuple(sorted(values.dropna().unique()))
         return values.astype(pd.CategoricalDtype(list(levels)))
 
-    def numbers(self) -> pd.Series:
-        """Read the column as numbers."""
+    def numbers(self, read: Reader | None = None) -> pd.Series:
+        """Read the column as numbers; a reader of its own accounts for what it reads."""
         self._as_numbers = True
+        each, read = read is None, read or (lambda text: text if _number(text) is not None else None)
         found: dict[str, float] = {}
         for text in sorted(self._cells.unique()):
-            category = self._read(text, lambda t: t if _number(t) is not None else None)
+            category = self._read(text, read)
             found[text] = float(category) if category else math.nan
-            if category and category != text:
+            if each and category and category != text:
                 self._account(text, category)
         values = self._cells.map(found).astype(float)
         self._account_missing(values)
