@@ -16,7 +16,7 @@ from radiomics_npc.imaging.volume import Volume
 __all__ = ["NyulScaler"]
 
 
-class NyulScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class NyulScaler(TransformerMixin, BaseEstimator):
     """Standardize the intensities of one sequence by landmarks that are learnt in ``fit`` alone.
 
     Nyul LG, Udupa JK, Zhang X. IEEE Trans Med Imaging 2000;19:143-150.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.flow import flow_steps
+from radiomics_npc.report.intensity_methods import intensity_summary
 from radiomics_npc.report.montage import montage_rows
 from radiomics_npc.report.performance_tables import complete_case_table, endpoint_table, stability_counts
 from radiomics_npc.report.pieces import folded, pairs, paragraph, picture, yaml_text
@@ -26,9 +27,6 @@ Drawn = Mapping[str, "Figure"]
 _PRESETS = {
     "iso1mm": "resampled to 1 mm cubes", "inplane2d": "0.5 mm in plane, slices as they are",
     "native": "as acquired",
-}  # fmt: skip
-_NORMALIZED = {
-    "body": "z-scores over the body", "image": "z-scores over the image", "none": "as stored"
 }  # fmt: skip
 _SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "How values were read"}
 
@@ -144,7 +142,7 @@ def features(content: Content, drawn: Drawn) -> str:
         "Regions": ", ".join(regions),
         "Regions not everybody has": _absent(part.get("absent")),
         "Image grid": _grid(part.get("settings")) or _PRESETS.get(str(part.get("preset"))),
-        "Intensities": _NORMALIZED.get(str(part.get("normalize")), part.get("normalize")),
+        "Intensities": intensity_summary(part) if part.get("normalize") else None,
         "Shape and size": "measured" if part.get("morphology") else "not measured",
     }
     made = pairs({name: value for name, value in rows.items() if value not in (None, "")})

@@ -19,6 +19,7 @@ from radiomics_npc.report.contour_content import read_contours
 from radiomics_npc.report.drawing import draw_figures
 from radiomics_npc.report.flow import measured_flow
 from radiomics_npc.report.html import write_report
+from radiomics_npc.report.intensity_methods import intensity_content
 from radiomics_npc.report.modelling_content import has_modelling, load_models, read_modelling, read_optional
 from radiomics_npc.report.paper import write_paper
 from radiomics_npc.storage import read_table, write_table
@@ -131,6 +132,7 @@ def _features(tables: Path, settings: Content) -> Content | None:
         "sequences": list(table.settings["sequences"]),
         "preset": settings["features"]["preset"],
         "normalize": settings["features"]["normalize"],
+        **intensity_content(table.settings["sequences"]),
         "morphology": settings["features"]["morphology"],
         "failures": table.failures,
         "absent": table.absent,

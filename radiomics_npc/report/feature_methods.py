@@ -7,6 +7,7 @@ from typing import Any
 
 from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.contour_sections import model_words
+from radiomics_npc.report.intensity_methods import intensity_sentences
 from radiomics_npc.report.references import Citations
 from radiomics_npc.report.writing import listed, part_of, plural
 
@@ -17,11 +18,6 @@ _PRESETS = {
     "iso1mm": "Images were resampled to cubes of 1 mm (cubic B-spline; masks by nearest neighbor).",
     "inplane2d": "Slices were kept as acquired and resampled to 0.5 mm within the slice.",
     "native": "Features were computed on the grid of the acquisition.",
-}
-_NORMALIZE = {
-    "body": "Intensities were z-scored over the body, without the air around it.",
-    "image": "Intensities were z-scored over the whole image.",
-    "none": "Intensities were not normalized.",
 }
 _INTERPOLATORS = {
     "sitkBSpline": "cubic B-spline", "sitkLinear": "linear", "sitkNearestNeighbor": "nearest neighbor",
@@ -175,7 +171,9 @@ def feature_text(content: Content, cite: Citations) -> list[str]:
         f"{features['number']} features per patient were extracted from {volume}{where} with "
         f"PyRadiomics{build} {cite('pyradiomics')}, whose definitions follow those of the Image Biomarker "
         f"Standardization Initiative with documented exceptions {cite('ibsi')}.",
-        _NORMALIZE.get(str(features.get("normalize") or settings.get("normalize", "body")), ""),
+        *intensity_sentences(
+            features, str(features.get("normalize") or settings.get("normalize", "body")), cite
+        ),
         *_extraction(content, features, settings),
     ]
     if features.get("morphology", settings.get("morphology")):

@@ -22,6 +22,7 @@ from radiomics_npc.report.checklist_answers import (
 )
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.feature_methods import extraction_sentences, recipes
+from radiomics_npc.report.intensity_methods import intensity_summary
 from radiomics_npc.report.writing import part_of
 
 __all__ = ["CONDITIONS", "FEATURE_RULES"]
@@ -90,14 +91,10 @@ def _told(content: Content, kind: str) -> Found:
 
 def image_preparation(content: Content) -> Found:
     """Normalization of intensities."""
-    how = part_of(content, "features").get("normalize")
-    if not has_features(content) or how is None:
+    part = part_of(content, "features")
+    if not has_features(content) or part.get("normalize") is None:
         return no_images(content)
-    words = {
-        "body": "Intensities z-scored over the body.", "image": "Intensities z-scored over the image.",
-        "none": "Intensities not normalized.",
-    }[str(how)]  # fmt: skip
-    return known(words, _IMAGES, in_report("features"))
+    return known(f"Intensities: {intensity_summary(part)}.", _IMAGES, in_report("features"))
 
 
 def resampling(content: Content) -> Found:
@@ -148,7 +145,7 @@ def extraction_parameters(content: Content) -> Found:
 def preparation_fits(content: Content) -> Found:
     """Slices left as they are need no judgement; resampling through slices does."""
     words = _words(content)
-    normalized = part_of(content, "features").get("normalize") in ("body", "image")
+    normalized = part_of(content, "features").get("normalize") not in (None, "none")
     if not words or not has_features(content):
         return no_images(content)
     flat = all((recipe.get("setting") or {}).get("force2D") for recipe in recipes(content).values())

@@ -129,7 +129,8 @@ def write_report(content: Mapping[str, Any], path: Path | str) -> Path:
         ``montage`` : Figure, or bytes of a PNG
             Of :func:`radiomics_npc.report.montage.montage_figure`.
         ``features`` : dict
-            number (int), sequences (list), preset, normalize (str), morphology (bool),
+            number (int), sequences (list), preset, normalize (str), bias_correction and landmarks (as
+            ``intensity_content`` gives them), morphology (bool),
             failures (DataFrame: patient_id, sequence, message, remedy), settings (dict or YAML).
         ``models`` : dict
             shown (str: the model of the nomogram), scores, differences, per_repeat, failures

@@ -209,6 +209,7 @@ def _extraction_words(model: Any) -> str:
         setting = (recipe.get("pyradiomics") or {}).get("setting") or {}
         spacing, bins = setting.get("resampledPixelSpacing"), setting.get("binCount")
         words = [f"normalize {recipe['normalize']}"] if "normalize" in recipe else []
+        words += ["bias correction N4"] if recipe.get("bias_correction") else []
         words += [f"spacing {' x '.join(f'{mm:g}' for mm in spacing)} mm"] if spacing else []
         words += [f"{bins} bins"] if bins else []
         parts.append(f"{sequence} ({', '.join(words)})")
