@@ -9,13 +9,16 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer import Typer
 from typer.models import ArgumentInfo
 
 import radiomics_npc
@@ -181,13 +184,14 @@ def _section(path: str) -> list[str]:
 # -- command line ----------------------------------------------------------------------------
 
 
-def command_names() -> list[str]:
-    """Every command, as it is typed."""
-    return [_command_name(command) for command in app.registered_commands]
-
-
-def _command_name(command: Any) -> str:
-    return str(command.name or command.callback.__name__.replace("_", "-"))
+def commands(group: Typer = app, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every command as it is typed, with the function behind it; those of a group after the others."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield before + (command.name or command.callback.__name__.replace("_", "-")), command.callback
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands(inner.typer_instance, f"{before}{inner.name} ")
 
 
 def commands_page() -> str:
@@ -196,15 +200,16 @@ def commands_page() -> str:
     lines = [
         "# Command line", "", "```console", "$ radiomics-npc COMMAND ...", "```", "",
         "`python -m radiomics_npc` is the same. `radiomics-npc --version` shows the version, `--help`",
-        "behind any command its options. No command uses the network.", "", "## Exit codes", "",
+        "behind any command its options. No command but `dataset download` uses the network.", "",
+        "## Exit codes", "",
         *(f"- {' '.join(code.split())}" for code in codes.split(";")),
     ]  # fmt: skip
-    for command in app.registered_commands:
-        name, given = _command_name(command), list(_parameters(command.callback))
+    for name, callback in commands():
+        given = list(_parameters(callback))
         usage = " ".join(
             ["$ radiomics-npc", name, *(form for form, needed, *_ in given if needed is not None)]
         )
-        help_ = " ".join(inspect.cleandoc(command.callback.__doc__ or "").split())
+        help_ = " ".join(inspect.cleandoc(callback.__doc__ or "").split())
         lines += ["", f"## {name}", "", help_, "", "```console", usage, "```", ""]
         for form, _, words, default in given:
             lines += [f"`{form}`", f": {' '.join(part for part in (words, default) if part)}", ""]
@@ -232,9 +237,14 @@ def _parameters(callback: Any) -> Iterator[tuple[str, bool | None, str, str]]:
 
 
 def _placeholder(kind: Any) -> str:
-    """What stands behind an option: NUMBER, PATH, TEXT."""
-    inner = next((part for part in (*get_args(kind), kind) if part is not type(None)), kind)
-    inner = get_args(inner)[0] if get_origin(inner) is list else inner
+    """What stands behind an option: NUMBER, PATH, TEXT, or the words to choose from."""
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is tuple:
+        return " ".join(map(_placeholder, get_args(kind)))
+    inner = get_args(kind)[0] if get_origin(kind) is list else kind
+    if issubclass(inner, Enum):
+        return "|".join(str(member.value) for member in inner)
     return "PATH" if inner is Path else "TEXT" if inner is str else "NUMBER"
 
 
@@ -314,7 +324,7 @@ def _schema_type(kind: dict[str, Any]) -> str:
 _ROOMS = {
     "study": "A whole study",
     "cohort": "Cohort and outcome",
-    "imaging": "Checks",
+    "imaging": "Images, masks and checks",
     "segmentation": "Contours",
     "features": "Features and stability",
     "survival.estimation": "Curves and tests",
@@ -325,6 +335,7 @@ _ROOMS = {
     "survival.validation": "Validation",
     "nomogram": "Nomogram",
     "report": "Report",
+    "dataset": "Data sets",
     "simulate": "Simulated patients",
 }
 

@@ -94,11 +94,21 @@ def test_words_of_a_setting_come_from_the_study_file(reference):
 def options_of(command: str, capsys) -> set[str]:
     """Options of a command, as its help shows them."""
     with pytest.raises(SystemExit):
-        cli.main([command, "--help"])
+        cli.main([*command.split(), "--help"])
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", capsys.readouterr().out)) - {"--help"}
 
 
-@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in cli.app.registered_commands])
+def names_of(app, before="") -> list[str]:
+    """Commands as they are typed, found without the code that makes the page."""
+    own = [before + (c.name or c.callback.__name__) for c in app.registered_commands]
+    groups = [names_of(g.typer_instance, f"{before}{g.name} ") for g in app.registered_groups]
+    return own + [name for group in groups for name in group]
+
+
+COMMANDS = names_of(cli.app)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_has_an_entry(command, made, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     page = (made / "command_line.md").read_text(encoding="utf-8")
@@ -111,7 +121,6 @@ def test_every_command_and_option_has_an_entry(command, made, capsys, monkeypatc
 
 def test_commands_in_the_pages_exist(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    commands = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
     lines = [
         line
         for page in PAGES
@@ -122,8 +131,9 @@ def test_commands_in_the_pages_exist(capsys, monkeypatch):
     ]
     assert len(lines) > 10
     for line in lines:
-        command, *words = line.removeprefix("$ radiomics-npc ").split()
-        assert command in commands, line
+        words = line.removeprefix("$ radiomics-npc ").split()
+        command = " ".join(words[: 2 if words[0] == "dataset" else 1])
+        assert command in COMMANDS, line
         assert {word for word in words if word.startswith("--")} <= options_of(command, capsys), line
 
 
