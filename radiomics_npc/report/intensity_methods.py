@@ -117,5 +117,6 @@ def _landmark_sentence(landmarks: Content, cite: Citations) -> str:
     return (
         f"Intensities were standardized by histogram landmarks {cite('nyul')}: ends and deciles of the body "
         f"were moved to places on a scale from {low:g} to {high:g}, which had been learnt before "
-        f"from{images} of {whom}; nobody held out in validation was among them (compared by the content of the images)."
+        f"from{images} of {whom}; nobody held out in validation was among them (compared by "
+        "the content of the images)."
     )
