@@ -20,7 +20,7 @@ from radiomics_npc.cohort.layouts import find_cases, guess_layout, published_fol
 from radiomics_npc.cohort.matching import match_patients
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.regions import image_names
-from radiomics_npc.cohort.staging import check_stages
+from radiomics_npc.cohort.stage_checks import check_stages
 from radiomics_npc.cohort.tables import read_cells
 from radiomics_npc.config import read_settings
 from radiomics_npc.errors import CohortError
