@@ -29,8 +29,9 @@ from benchmarks.displaced_heads import (
     mask_on_shifted_grids,
 )
 from radiomics_npc.imaging.mask_moving import move_mask
-from radiomics_npc.imaging.registration import Registration, register
+from radiomics_npc.imaging.registration import register
 from radiomics_npc.imaging.registration_quality import assess_registration, target_registration_error
+from radiomics_npc.imaging.registration_result import Registration
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.storage import write_table

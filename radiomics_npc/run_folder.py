@@ -50,7 +50,7 @@ _CONTOURS = (
     "figures/contour_risk.*",
 )  # fmt: skip
 # A change of these makes other models.
-_FITTED_BY = ("seed", "cohort", "segmentation", "features", "models", "validation")
+_FITTED_BY = ("seed", "cohort", "segmentation", "registration", "features", "models", "validation")
 _FIT_FIGURES = [
     *_BY_MODEL, "flow.*", "c_index.*", "kaplan_meier.*", "auc.*", "decision_curves.*", "learning_curve.*",
     "stability.*", "contour_risk.*",
@@ -127,6 +127,12 @@ class RunFolder:
         if self.read_record().get("segmentation"):
             self.record(segmentation=None)
         self._forget(_CONTOURS)
+
+    def forget_registration(self) -> None:
+        """Remove what an earlier run said of moved masks; the masks stay, to be found again."""
+        if self.read_record().get("registration"):
+            self.record(registration=None)
+        self._forget(("tables/registration.csv", "figures/registration.*"))
 
     def forget_comparison(self) -> None:
         """Remove what an earlier run found between predicted and drawn masks."""

@@ -32,6 +32,7 @@ from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.landmark_leak import LandmarkTrace
 from radiomics_npc.optional import require_torch
 from radiomics_npc.provenance import software_versions
+from radiomics_npc.registered_masks import RegisteredMasks, register_cohort
 from radiomics_npc.report.content import write_run_report
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
@@ -94,6 +95,7 @@ class Study:
         self.run_folder: Path = self.settings.output
         self._run = RunFolder(self.run_folder)
         self._contours: PredictedContours | None = None
+        self._moved: RegisteredMasks | None = None
         self._features: FeatureTable | None = None
         self._repeats: RepeatedFeatures | None = None
         self._varied: RepeatedFeatures | None = None
@@ -121,7 +123,9 @@ class Study:
     def _contoured(self) -> Cohort:
         """The cohort with the masks that are measured."""
         contours = None if self.settings.segmentation is None else self.segment()
-        return self.cohort if contours is None else contours.cohort
+        moved = None if self.settings.registration is None else self.register()
+        made = contours or moved
+        return self.cohort if made is None else made.cohort
 
     @cached_property
     def _landmarks(self) -> LandmarkTrace:
@@ -142,8 +146,12 @@ class Study:
             for sequence in self.settings.cohort.sequences:
                 extraction_recipe(self.settings.features, sequence, self.cohort.on_mismatch)
         missing = "error" if self.settings.segmentation is None else "predict"
+        moved = self.settings.registration
         with self._run.stage("check"):
-            report = check_cohort(self.cohort, jobs=self.settings.jobs, missing_masks=missing)
+            report = check_cohort(
+                self.cohort, jobs=self.settings.jobs, missing_masks=missing,
+                masks_from=None if moved is None else moved.masks_from,
+            )  # fmt: skip
             report = CheckReport([*report.findings, *self._landmarks.findings()])
             report.write(self.run_folder)
         return report
@@ -167,22 +175,40 @@ class Study:
                 self._contours = segment_cohort(self.cohort, wanted, self._run, report, jobs=jobs)
         return self._contours
 
-    def extract(self) -> FeatureTable | None:
-        """Check, segment if asked, then extract the features of all cases; None for a clinical-only study.
+    def register(self) -> RegisteredMasks | None:
+        """Check, then move the masks of one sequence to those without; None where the study does not ask.
 
         Raises
         ------
         CheckFailedError
             The check found errors: nothing was run.
         """
-        contours, cohort = self.segment(), self._contoured
+        wanted, report = self.settings.registration, self._prepare()
+        if wanted is not None and self._moved is None:
+            with self._run.stage("register"):
+                self._moved = register_cohort(
+                    self.cohort, wanted, self._run, report, jobs=self.settings.jobs,
+                    random_state=self.settings.seed,
+                )  # fmt: skip
+                self._report = CheckReport([*report.findings, *self._moved.findings()])
+        return self._moved
+
+    def extract(self) -> FeatureTable | None:
+        """Check, segment or register if asked, then extract the features of all cases; None without images.
+
+        Raises
+        ------
+        CheckFailedError
+            The check found errors: nothing was run.
+        """
+        contours, moved, cohort = self.segment(), self.register(), self._contoured
         if self.settings.features is not None and self._features is None:
             with self._run.stage("extract"):
                 found = extract_features(
                     cohort, self.settings.features, jobs=self.settings.jobs, store=self._store
                 )
-                if contours is not None:
-                    failures = merge_failures(contours.failures, found.failures, cohort.sequences)
+                if (earlier := contours or moved) is not None:
+                    failures = merge_failures(earlier.failures, found.failures, cohort.sequences)
                     found = replace(found, failures=failures)
                 found.write(self.run_folder / "tables")
                 write_table(self.run_folder / "failures.csv", found.failures)
@@ -298,6 +324,8 @@ class Study:
         self._run.keep_settings(self.settings)
         if self.settings.segmentation is None:
             self._run.forget_contours()
+        if self.settings.registration is None:
+            self._run.forget_registration()
         write_baseline(self.cohort, self._run.tables)
         write_table(self.run_folder / "failures.csv", pd.DataFrame(columns=FAILURE_COLUMNS))
         self._run.record(

@@ -10,6 +10,7 @@ import numpy as np
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
+from radiomics_npc.cohort.regions import region_name, split_name
 from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom import is_series
 from radiomics_npc.imaging.reading import place_mask, read_drawn, read_image
@@ -36,7 +37,9 @@ class _Checked:
     absent: tuple[str, ...] = ()
 
 
-def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error") -> CheckReport:
+def check_cohort(
+    cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error", masks_from: str | None = None
+) -> CheckReport:
     """Check a cohort as a whole: clinical table, outcome and every image.
 
     Each image is read once. A fault of one patient never hides another's.
@@ -48,6 +51,8 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error")
         Processes; 0 takes all cores.
     missing_masks : {"error", "predict"}
         An image without mask is an error, or will be segmented: then it is counted.
+    masks_from : str, optional
+        The sequence whose masks will be moved to those without one: they are counted, too.
 
     Returns
     -------
@@ -76,6 +81,7 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error")
             sequences=cohort.sequences,
             on_mismatch=cohort.on_mismatch,
             predicted=predicted,
+            masks_from=masks_from,
         )
         results = map_cases(check, cohort.cases, jobs=jobs)
         absent: Counter[str] = Counter()
@@ -86,6 +92,7 @@ def check_cohort(cohort: Cohort, *, jobs: int = 0, missing_masks: str = "error")
             problem = f"{absent[name]} of {len(cohort)} patients do not have this region"
             findings.append(Finding("info", problem, sequence=name))
         findings += _masks_to_predict(cohort) if predicted else []
+        findings += _masks_to_move(cohort, masks_from) if masks_from is not None else []
     return CheckReport(findings)
 
 
@@ -102,14 +109,44 @@ def _masks_to_predict(cohort: Cohort) -> list[Finding]:
     return found
 
 
+def _masks_to_move(cohort: Cohort, masks_from: str) -> list[Finding]:
+    """How many images of each sequence will get the mask of another one."""
+    counts = Counter(
+        name for case in cohort.cases for name in cohort.sequences if _is_moved(case, name, masks_from)
+    )
+    return [
+        Finding(
+            "info",
+            f"{counts[name]} of {len(cohort)} images have no mask: that of {masks_from} will be moved",
+            "Look at every moved contour before results are used.",
+            sequence=name,
+        )
+        for name in cohort.sequences
+        if counts[name]
+    ]
+
+
+def _is_moved(case: Case, name: str, masks_from: str | None) -> bool:
+    """Whether a sequence has no mask and will get that of another one, of the same region."""
+    files, (sequence, region) = case.images.get(name), split_name(name)
+    if files is None or files.mask is not None or masks_from in (None, sequence):
+        return False
+    source = case.images.get(region_name(str(masks_from), region))
+    return source is not None and source.mask is not None
+
+
 def _check_case(
-    case: Case, sequences: tuple[str, ...], on_mismatch: str, predicted: bool = False
+    case: Case,
+    sequences: tuple[str, ...],
+    on_mismatch: str,
+    predicted: bool = False,
+    masks_from: str | None = None,
 ) -> _Checked:
     findings, absent = [], []
     for sequence in sequences:
         files = case.images.get(sequence)
         try:
-            found = _check_files(files, on_mismatch, predicted)
+            found = _check_files(files, on_mismatch, predicted or _is_moved(case, sequence, masks_from))
         except RegionAbsentError:
             absent.append(sequence)
             found = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radiomics_npc.errors import ConfigError, MaskError
-from radiomics_npc.imaging.registration import Registration
+from radiomics_npc.imaging.registration_result import Registration
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = ["move_mask"]

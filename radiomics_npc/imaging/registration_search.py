@@ -1,13 +1,13 @@
 """Searches for the transform between two images: Powell, one-plus-one, B-spline; each in one thread.
 
-ITK adds what its threads found in the order in which they finish, so one thread is what
-makes a search give the same bits on every machine and in every process.
+One thread, because ITK adds what its threads found in an order that depends on their number (the metric heeds
+the number set for the process, not that of the registration method).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from radiomics_npc.errors import ImageError
+from radiomics_npc.imaging.itk_threads import one_itk_thread
 from radiomics_npc.imaging.volume import Volume
 
 __all__ = ["FINE_MM", "Found", "bspline_search", "deu_search", "mattes", "multi_start_search", "simplified"]
@@ -37,17 +38,6 @@ _START_MM, _START_DEGREES = 8.0, 8.0
 _KNOTS_MM: Final = 70.0
 _SPLINE_ITERATIONS: Final = 10
 _MOST_BSPLINE_MM: Final = 15.0
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """What ITK starts in here has one thread; the metric does not heed the number of its method."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 @dataclass(frozen=True)
@@ -123,7 +113,7 @@ def _shrink(spacing_mm: float, voxels: int, edge_mm: float) -> int:
     return max(1, min(wanted, voxels // _FEWEST_VOXELS))
 
 
-@_one_thread()
+@one_itk_thread()
 def multi_start_search(
     fixed: Volume, moving: Volume, random: np.random.Generator, around: Transform | None = None
 ) -> Found:
@@ -164,7 +154,7 @@ def multi_start_search(
     return Found(fine.transform, fine.metric, best.iterations + fine.iterations, fine.stop_reason)
 
 
-@_one_thread()
+@one_itk_thread()
 def deu_search(fixed: Volume, moving: Volume, seed: int) -> Found:
     """One-plus-one evolution from the headers, radius 0.004, at most 300 iterations, unit scales.
 
@@ -188,7 +178,7 @@ def deu_search(fixed: Volume, moving: Volume, seed: int) -> Found:
     return _run(method, low, simplified(moving, FINE_MM))
 
 
-@_one_thread()
+@one_itk_thread()
 def bspline_search(fixed: Volume, moving: Volume, rigid: Transform) -> Found:
     """Deform the fixed grid by a cubic B-spline with knots every 70 mm, on top of a rigid motion.
 
@@ -215,7 +205,7 @@ def bspline_search(fixed: Volume, moving: Volume, rigid: Transform) -> Found:
     return _run(method, low, simplified(moving, FINE_MM))
 
 
-@_one_thread()
+@one_itk_thread()
 def mattes(fixed: Volume, moving: Volume, transform: Transform) -> float:
     """Mattes mutual information under a transform, in nats; 0 where the images do not overlap."""
     method = _method(transform)

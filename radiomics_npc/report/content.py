@@ -22,6 +22,7 @@ from radiomics_npc.report.html import write_report
 from radiomics_npc.report.intensity_methods import intensity_content
 from radiomics_npc.report.modelling_content import has_modelling, load_models, read_modelling, read_optional
 from radiomics_npc.report.paper import write_paper
+from radiomics_npc.report.registration_sections import read_registration
 from radiomics_npc.storage import read_table, write_table
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
 
@@ -72,6 +73,7 @@ def read_run(folder: Path | str) -> Content:
     montage = folder / "figures" / "montage.png"
     content["montage"] = montage.read_bytes() if montage.exists() else None
     content |= read_contours(folder, settings, record)
+    content |= read_registration(folder, settings, record)
     if settings["features"] is not None:
         content["features"] = _features(tables, settings)
         content["stability"] = _stability(tables, settings)

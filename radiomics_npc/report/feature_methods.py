@@ -9,6 +9,7 @@ from radiomics_npc.nomogram.labels import sequence_label, sequence_words
 from radiomics_npc.report.contour_sections import model_words
 from radiomics_npc.report.intensity_methods import intensity_sentences
 from radiomics_npc.report.references import Citations
+from radiomics_npc.report.registration_sections import registration_text
 from radiomics_npc.report.writing import listed, part_of, plural
 
 __all__ = ["contour_text", "extraction_sentences", "feature_text", "recipes"]
@@ -35,10 +36,11 @@ _IMAGES = {
 
 
 def contour_text(content: Content, cite: Citations) -> list[str]:
-    """Heading and paragraph on predicted contours; nothing where none was predicted."""
+    """Heading and paragraph on predicted or moved contours; nothing where none was."""
     part = part_of(content, "contours")
     if not part:
-        return []
+        moved = registration_text(content)
+        return ["## Contours", moved] if moved else []
     sequences = listed(map(sequence_label, dict.fromkeys(part["table"]["sequence"])))
     who = "of all patients" if part["when"] == "always" else "where no mask was drawn"
     flips = ", averaged over images flipped left to right" if part.get("flips") else ""

@@ -11,6 +11,7 @@ from radiomics_npc.report import (
     contour_sections,
     model_sections,
     performance_sections,
+    registration_sections,
     surrogates,
     validation_sections,
 )
@@ -46,6 +47,7 @@ _PATIENTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "table_one": ("Baseline", cohort_sections.baseline),
     "findings": ("Check of the data", cohort_sections.findings),
     "contours": ("Contours", contour_sections.contours),
+    "registration": ("Moved masks", registration_sections.registration),
     "montage": ("Images and outlines", cohort_sections.montage),
     "features": ("Features", cohort_sections.features),
     "stability": ("Stability of features", cohort_sections.stability),
@@ -91,6 +93,7 @@ _PARTS = {
 _EVERY = {key: section for part in _PARTS.values() for key, section in part.items()}
 _FOUND_IN_PATIENTS = {
     *_RESULTS, *_MODELS, *_SENSITIVITY, "table_one", "stability", "sample_size", "complete_cases", "contours",
+    "registration",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "mask_key",
     "mask_path",
     "read_record",
+    "record_path",
     "variation_paths",
     "write_prediction",
 ]
@@ -86,7 +87,14 @@ def variation_paths(path: Path, count: int) -> list[Path]:
     return [path.parent / "variations" / f"{stem}-{k:03d}{_SUFFIX}" for k in range(1, count + 1)]
 
 
-def _record_path(path: Path) -> Path:
+def record_path(path: Path) -> Path:
+    """Where the record of a mask lies.
+
+    Examples
+    --------
+    >>> record_path(Path("001/ROI-T1.nii.gz")).name
+    'ROI-T1.json'
+    """
     return path.with_name(path.name.removesuffix(_SUFFIX) + ".json")
 
 
@@ -99,7 +107,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
         Of the mask.
     """
     try:
-        content = json.loads(_record_path(path).read_text(encoding="utf-8"))
+        content = json.loads(record_path(path).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     return content if isinstance(content, dict) and {"key", "sha256"} <= set(content) else None
@@ -144,7 +152,7 @@ def _remove(path: Path) -> None:
         other.unlink()
     for name in _MAPS:
         path.with_name(path.name.replace("ROI-", f"{name}-", 1)).unlink(missing_ok=True)
-    _record_path(path).unlink(missing_ok=True)
+    record_path(path).unlink(missing_ok=True)
 
 
 def write_prediction(
@@ -185,7 +193,7 @@ def write_prediction(
     with atomic_image(path) as temporary:
         save_image(temporary, made.masks[sequence].to_sitk(), note)
         record["sha256"] = file_digest(temporary)
-        write_json(_record_path(path), record)
+        write_json(record_path(path), record)
     return record
 
 
