@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,8 @@ class Description:
         where = [f"{_place(cell)}: {cell.outside} of {_all(cell)}" for cell in marked]
         mark = [f"{_MARK} ({'; '.join(where)})."] if where else []
         lacking = [f"{_place(cell)}: {cell.missing}" for cell in self._of(number) if cell.missing]
-        missing = [f"This cohort, missing values: {'; '.join(lacking)}."] if lacking else []
+        rest = " Percentages are of patients of whom the value is known." if number == 4 else ""
+        missing = [f"This cohort, missing values: {'; '.join(lacking)}.{rest}"] if lacking else []
         return [*mark, *missing, *self.notes[number], *published_notes(number)]
 
     def write(self, folder: Path | str) -> list[Path]:
@@ -216,7 +218,10 @@ def describe(
         *acquisition_cells(metadata.table, sequences), *size_cells(morphology.table, sequences),
         *scanner_cells(scanners), *staged,
     )  # fmt: skip
-    notes = {1: _remarks(metadata.table), 2: [], 3: [], 4: said}
+    unknown = ["This cohort: percentages are of patients whose scanner is known."] * bool(
+        scanners.isna().any()
+    )
+    notes = {1: _remarks(metadata.table), 2: [], 3: unknown, 4: [*_left_out(cohort), *said]}
     failures = pd.concat([metadata.failures, morphology.failures], ignore_index=True)
     return Description(cells, notes, failures, cohort.simulated)
 
@@ -233,6 +238,13 @@ def _scanners(cohort: Cohort, metadata: pd.DataFrame) -> pd.Series:
     if cohort.clinical is not None and "scanner" in cohort.clinical:
         found = found.fillna(cohort.clinical["scanner"].astype(object).reindex(found.index))
     return found
+
+
+def _left_out(cohort: Cohort) -> list[str]:
+    """Whom the study left out before anything was counted, and why."""
+    here = set(cohort.patient_ids)
+    reasons = Counter(why for who, why in cohort.excluded if who not in here)
+    return [f"This cohort: {count} left out ({why})." for why, count in reasons.items()]
 
 
 def _remarks(metadata: pd.DataFrame) -> list[str]:

@@ -11,11 +11,12 @@ import pandas as pd
 from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.dataset.metadata import base_sequence
+from radiomics_npc.dataset.published import Numbers
 from radiomics_npc.dataset.side_by_side import ALL, UNKNOWN, Cell
 from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.simulate.published import ACQUISITION, MORPHOLOGY, SCANNERS, Range
 
-__all__ = ["acquisition_cells", "range_text", "scanner_cells", "size_cells"]
+__all__ = ["acquisition_cells", "count_outside", "range_text", "scanner_cells", "size_cells"]
 
 # row as printed: column of the metadata, published parameter, digits
 _PARAMETERS: Final = {
@@ -54,10 +55,14 @@ def range_text(values: pd.Series | Range, digits: int, *, fixed: bool = False) -
     return f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
-def _outside(values: pd.Series, published: Range | None, digits: int) -> int:
-    """How many values lie outside a range that was printed with so many digits."""
-    if published is None:
-        return 0
+def count_outside(values: pd.Series, published: Range | Numbers, digits: int) -> int:
+    """Count values that lie outside a range by more than the rounding of its printed limits.
+
+    Examples
+    --------
+    >>> count_outside(pd.Series([365.9, 366.665, 2283.3]), Range(570.88, 366.67, 2283.34), 2)
+    1
+    """
     half = 0.5 * 10.0**-digits
     return int(((values < published.low - half) | (values > published.high + half)).sum())
 
@@ -69,7 +74,8 @@ def _compare(
     printed = UNKNOWN if published is None else range_text(published, digits, fixed=fixed)
     return Cell(
         table, variable, "", group, range_text(values, digits, fixed=fixed), printed,
-        int(values.notna().sum()), int(values.isna().sum()), _outside(values, published, digits),
+        int(values.notna().sum()), int(values.isna().sum()),
+        0 if published is None else count_outside(values, published, digits),
     )  # fmt: skip
 
 
@@ -174,7 +180,7 @@ def scanner_cells(scanners: pd.Series) -> list[Cell]:
     counts = {str(name): int(n) for name, n in known.value_counts().items()}
     total = sum(s.patients for s in SCANNERS.values())
     cells = [
-        Cell(3, "Patients", "", ALL, str(len(scanners)), str(total), 0, len(scanners) - len(known)),
+        Cell(3, "Patients", "", ALL, str(len(scanners)), str(total)),
     ]
     for name in [*SCANNERS, *sorted(set(counts) - set(SCANNERS))]:
         mine, theirs = counts.get(name, 0), SCANNERS[name].patients if name in SCANNERS else 0
@@ -182,4 +188,6 @@ def scanner_cells(scanners: pd.Series) -> list[Cell]:
         outside = mine * (name not in SCANNERS)
         published = f"{theirs} ({100 * theirs / total:.1f}%)" if theirs else "0"
         cells.append(Cell(3, name, "", ALL, share, published, mine, 0, outside))
+    if lacking := len(scanners) - len(known):
+        cells.append(Cell(3, "Not known", "", ALL, str(lacking), UNKNOWN))
     return cells

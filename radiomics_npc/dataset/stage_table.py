@@ -8,9 +8,10 @@ from typing import Final
 import pandas as pd
 
 from radiomics_npc.cohort.cases import Cohort
-from radiomics_npc.cohort.staging import group_v8
+from radiomics_npc.cohort.staging import group_v8, stage_groups
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.cohort.vocabulary import LEVELS
+from radiomics_npc.dataset.image_tables import count_outside
 from radiomics_npc.dataset.published import Count, Numbers, PublishedStage, published_stages
 from radiomics_npc.dataset.side_by_side import ALL, UNKNOWN, Cell
 from radiomics_npc.nomogram.labels import column_label
@@ -19,6 +20,7 @@ __all__ = ["stage_cells"]
 
 _FACTORS: Final = ("sex", "pathology", "T", "N", "M", "ebv_dna", "vca_iga")
 _ORDER: Final = ("sex", "age", "pathology", "T", "N", "M", "ebv_dna", "vca_iga", "follow_up_months")
+_DIGITS: Final = {"age": 0, "follow_up_months": 1}  # to which the published limits are rounded
 _NO_STAGE: Final = "not known"
 
 
@@ -76,7 +78,7 @@ def _patients(cohort: Cohort) -> pd.DataFrame:
 def _stage(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     """Recorded stage group, or that of the 8th edition from T, N and M, and what is to be said of it."""
     if "stage" in table:
-        return table["stage"].astype(object), []
+        return table["stage"].astype(object), _other_edition(table)
     if {"T", "N", "M"} <= set(table):
         derived = [group_v8(*row) for row in table[["T", "N", "M"]].itertuples(index=False)]
         note = "This cohort: stage groups are derived from T, N and M (UICC/AJCC, 8th edition)."
@@ -85,9 +87,24 @@ def _stage(table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
     return nothing, ["This cohort: no stage group is recorded, nor T, N and M: all patients are one group."]
 
 
+def _other_edition(table: pd.DataFrame) -> list[str]:
+    """Say how many recorded groups are not those of the 8th edition, which the published table has."""
+    if not {"T", "N", "M"} <= set(table):
+        return []
+    groups = stage_groups(table)[["8th edition", "7th edition"]]
+    known = groups.notna().all(axis=1) & table["stage"].notna()
+    eighth, seventh = (groups[known].ne(table.loc[known, "stage"], axis=0)).sum()
+    if not eighth:
+        return []
+    return [
+        f"This cohort: in {eighth} of {known.sum()} patients the recorded stage group is not what the 8th"
+        f" edition makes of T, N and M (by the 7th edition in {seventh}); columns are as recorded."
+    ]
+
+
 def _absent(table: pd.DataFrame) -> list[str]:
     absent = [column_label(name) for name in _ORDER if name not in table]
-    notes = [f"This cohort has no {', '.join(absent)}: a dash."] if absent else []
+    notes = [f"This cohort: nothing is known of {', '.join(absent)} (a dash)."] if absent else []
     amounts = [
         column_label(name)
         for name in _FACTORS
@@ -147,7 +164,9 @@ def _share(
     variable: str, level: str, group: str, values: pd.Series, recorded: bool, theirs: object, first: bool
 ) -> Cell:
     known, mine = int(values.notna().sum()), int((values == level).sum())
-    text = f"{mine} ({100 * mine / known:.1f}%)" if mine else "0" if recorded else UNKNOWN
+    # nobody of nobody is 0, nobody of patients of whom nothing is known is not known
+    counted = known or (recorded and values.empty)
+    text = f"{mine} ({100 * mine / known:.1f}%)" if mine else "0" if counted else UNKNOWN
     published, printed = UNKNOWN, 0
     if isinstance(theirs, tuple):
         printed, percent = theirs
@@ -177,7 +196,7 @@ def _number(
             first = row == "mean (SD)" and group == ALL and variable in rows
             outside = 0
             if theirs is not None and row == "minimum to maximum":
-                outside = int(((values < theirs.low) | (values > theirs.high)).sum())
+                outside = count_outside(values, theirs, _DIGITS[variable])
             cells.append(
                 Cell(
                     4,
@@ -213,4 +232,4 @@ def _statistic(row: str, numbers: Numbers | None) -> str:
             UNKNOWN if pd.isna(numbers.sd) else str(round(numbers.sd, 2))
         )  # one is printed with two digits
         return f"{numbers.mean:.1f} ({spread})"
-    return f"{numbers.low:g} to {numbers.high:g}"
+    return f"{round(numbers.low, 1):g} to {round(numbers.high, 1):g}"

@@ -13,6 +13,7 @@ import pytest
 from radiomics_npc.cohort.cases import Case, Cohort
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.dataset.describe import describe
+from radiomics_npc.dataset.image_tables import scanner_cells
 from radiomics_npc.dataset.metadata import Metadata
 from radiomics_npc.dataset.morphology import Morphology
 from radiomics_npc.dataset.published import published_stages
@@ -159,6 +160,9 @@ def test_scanners(described):
     assert cell(table, "Skyra", "", "This cohort") == "1 (16.7%) †"
     assert cell(table, "Skyra", "", "Published") == "0"
     assert cell(table, "MAGNETOM IMPACT", "", "Published") == "93 (33.6%)"
+    cells = {c.variable: c for c in scanner_cells(pd.Series(["Achieva", None, None]))}
+    assert (cells["Achieva"].this_cohort, cells["Not known"].this_cohort) == ("1 (100.0%)", "2")
+    assert not any(c.missing for c in cells.values())
 
 
 def test_patients_by_stage_group_and_what_is_missing(described):
@@ -190,12 +194,47 @@ def test_patients_by_stage_group_and_what_is_missing(described):
     assert cell(table, "Pathology", "Undifferentiated", "All, published") == "0"
 
 
+def test_nothing_known_is_no_count_of_zero(cohort):
+    """Of a group with patients whose EBV-DNA nobody recorded, neither level has 0 patients."""
+    table = cohort.clinical.assign(ebv_dna=["negative", None, None, "positive", None, None])
+    found = describe(Cohort(cohort.cases, table), metadata=metadata([]), morphology=sizes([], []))
+    four = found.tables[4]
+    assert cell(four, "EBV-DNA", "positive", "III, this cohort") == "–"
+    assert cell(four, "EBV-DNA", "positive", "I, this cohort") == "0"
+    assert cell(four, "EBV-DNA", "positive", "II, this cohort") == "0"  # there is nobody
+    assert cell(four, "EBV-DNA", "positive", "All, this cohort") == "1 (50.0%)"
+    assert any("Percentages are of patients of whom the value is known" in said for said in found._said(4))
+
+
+def test_limits_are_compared_and_printed_as_they_are_rounded(cohort):
+    """The published ages of stage I are whole years from 44 to 70."""
+    ages = cohort.clinical.assign(age=[70.4, 50.0, 40.0, 60.0, 50.0, 60.0])
+    outcome = Outcome([13.5688, 12.0, 30.0, 60.04, 5.0], [0, 1, 0, 0, 1], list("abcde"))
+    found = describe(Cohort(cohort.cases, ages, outcome), metadata=metadata([]), morphology=sizes([], []))
+    limits = "minimum to maximum"
+    assert cell(found.tables[4], "Age (years)", limits, "I, this cohort") == "70.4 to 70.4"
+    assert cell(found.tables[4], "Follow-up (months)", limits, "IVA, this cohort") == "60 to 60"
+    assert cell(found.tables[4], "Follow-up (months)", limits, "I, this cohort") == "13.6 to 13.6"
+
+
+def test_groups_of_another_edition_and_patients_left_out_are_said(cohort):
+    """By the 7th edition N3 M0 is IVB; by the 8th, which the published table has, IVA."""
+    table = pd.DataFrame(
+        {"stage": ["IVB", "IVB", "III"], "T": ["T1", "T2", "T3"], "N": ["N3", "N3", "N0"], "M": ["M0"] * 3},
+        index=pd.Index(list("abc"), name="patient_id"),
+    )
+    whole = Cohort(tuple(Case(i) for i in "abc"), table, excluded=(("x", "only M M0 is kept"), ("a", "none")))
+    said = describe(whole, metadata=metadata([]), morphology=sizes([], [])).notes[4]
+    assert any("in 2 of 3 patients" in note and "7th edition in 0" in note for note in said)
+    assert "This cohort: 1 left out (only M M0 is kept)." in said
+
+
 def test_columns_that_are_amounts_or_absent_are_said(described):
     table, notes = described.tables[4], " ".join(described.notes[4])
     assert cell(table, "EBV-DNA", "amount", "All, this cohort") == "30 (0 to 4000)"
     assert cell(table, "VCA-IgA", "positive", "All, this cohort") == "–"
     assert cell(table, "VCA-IgA", "positive", "All, published") == "201 (72.3%)"
-    assert "no VCA-IgA" in notes
+    assert "nothing is known of VCA-IgA" in notes
     assert "EBV-DNA as amounts" in notes
 
 
@@ -291,7 +330,7 @@ def test_a_cohort_of_files_with_one_that_is_damaged(tmp_path):
         == "5.5 (5.5 to 5.5)"
     )
     assert cell(found.tables[2], "Tumors", "", "T1, this cohort") == "1"
-    assert cell(found.tables[3], "Patients", "", "Missing") == "2"
+    assert cell(found.tables[3], "Not known", "", "This cohort") == "2"
     assert found.failures["stage"].tolist() == ["morphology"]
     names = [p.name for p in found.write(tmp_path / "out")]
     assert names[-1] == "failures.csv"
