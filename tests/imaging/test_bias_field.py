@@ -103,7 +103,9 @@ def test_the_same_as_calling_simpleitk(heads, fields):
     there = sitk.GetArrayFromImage(sitk.Resample(full, thin, sitk.Transform(), sitk.sitkLinear))
     coarse = sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(thin))
     inside = sitk.GetArrayFromImage(sitk.Shrink(where, [4, 4, 1])) > 0
-    assert np.abs(there - coarse)[inside].max() < 0.01  # of 0.09: splines span either grid from end to end
+    # splines span either grid from end to end, and the thin one ends earlier
+    assert np.abs(there - coarse)[inside].max() < 0.02
+    assert (there - coarse)[inside].std() < 0.005
 
 
 def test_again_the_same_bits_whatever_the_number_of_threads(heads):
@@ -123,9 +125,11 @@ def test_again_the_same_bits_whatever_the_number_of_threads(heads):
 def test_the_gain_of_the_scanner_cancels(heads):
     _, biased, _, _ = heads
     body = body_mask(biased)
-    field = correct_bias(biased, body, 4, iterations=(10, 10))[1]
+    field = correct_bias(biased, body, 4, iterations=(10, 10), tolerance=0.0)[1]
     brighter = replace(biased, array=biased.array * 8.0)
-    np.testing.assert_allclose(correct_bias(brighter, body, 4, iterations=(10, 10))[1], field, rtol=1e-3)
+    np.testing.assert_allclose(
+        correct_bias(brighter, body, 4, iterations=(10, 10), tolerance=0.0)[1], field, rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
