@@ -217,7 +217,7 @@ def test_python_compiles_and_yaml_is_read(page):
             assert isinstance(yaml.safe_load(block.body), dict)
 
 
-def run_page(page: Path, folder: Path, monkeypatch) -> dict[str, object]:
+def run_page(page: Path, folder: Path, monkeypatch) -> None:
     """Run the blocks that are marked to run, and compare what they print with the page."""
     monkeypatch.chdir(folder)
     for name in ("tests", "configs"):
@@ -232,18 +232,15 @@ def run_page(page: Path, folder: Path, monkeypatch) -> dict[str, object]:
             printed = out.getvalue()
         elif block.kind == "printed":
             assert printed.rstrip() == block.body.rstrip()
-    return space
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=lambda p: p.stem)
 def test_guides_run_and_print_what_they_say(page, tmp_path, monkeypatch):
     assert sum(block.kind == "runs" for block in blocks(page))
-    space = run_page(page, tmp_path, monkeypatch)
+    run_page(page, tmp_path, monkeypatch)
     if page.stem == "external_validation":
         tables_are_as_described(tmp_path)
-    if page.stem == "own_cohort":
-        series_are_sorted(space["sort_series"], tmp_path)
 
 
 def tables_are_as_described(folder: Path) -> None:
@@ -263,24 +260,3 @@ def tables_are_as_described(folder: Path) -> None:
             assert [c for c in read_table(path).columns if c != "simulated"] == described[name], name
             checked += 1
     assert checked >= 15
-
-
-def series_are_sorted(sort_series, folder: Path) -> None:
-    """An export that mixes two series becomes two folders that can be read."""
-    import shutil
-
-    from radiomics_npc.imaging.dicom import read_series
-
-    mixed = folder / "mixed"
-    mixed.mkdir()
-    patient = folder / "practice" / "MRI-Segments" / "001"
-    counts = set()
-    for series in ("T1WI", "T2WI"):
-        files = sorted((patient / series).glob("*.dcm"))
-        counts.add(len(files))
-        for file in files:
-            shutil.copy(file, mixed / f"{series}-{file.name}")
-    sort_series(mixed, folder / "sorted")
-    found = list((folder / "sorted").glob("*/*"))
-    assert len(found) == 2
-    assert {read_series(series).array.shape[0] for series in found} == counts
