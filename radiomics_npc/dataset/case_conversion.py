@@ -150,6 +150,11 @@ def _stack(order: CaseOrder, grouped: Mapping[str, Mapping[str, ImageFiles]]) ->
             series = replace(
                 reference, source=source, image=resample_like(source, reference.image, how.interpolation)
             )
+            if not np.ptp(series.image.array):
+                raise ImageError(
+                    f"nothing of {sequence} lies on the grid of {how.reference}",
+                    "Check that both are of the same patient and visit, or register them first.",
+                )
         image, low, high = _scaled(series, how)
         written.append((order.out / "imagesTr" / f"{order.name}_{number:04d}.nii.gz", image))
         row = _row(order, sequence, series, image) | {"low": low, "high": high, "overlap_voxels": overlap}

@@ -28,7 +28,7 @@ from radiomics_npc.imaging.resampling import Interpolation
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.segmentation.mask_files import folder_name
-from radiomics_npc.storage import TEMPORARY, write_json, write_table
+from radiomics_npc.storage import TEMPORARY, read_table, write_json, write_table
 
 __all__ = ["Converted", "convert"]
 
@@ -155,7 +155,7 @@ def convert(
     >>> print(*made.to_frame().loc[0, ["image", "source_columns", "columns", "simulated"]])
     001/T2WI.nii.gz 64 32 True
     """
-    cohort, out = as_cohort(source), Path(out).absolute()
+    cohort, out = as_cohort(source), Path(out).resolve()
     how = _conversion(
         cohort, to=to, size=_pair(size), spacing_mm=_pair(spacing_mm), interpolation=interpolation, bits=bits,
         window=window, percentiles=percentiles, slices=slices, sequences=sequences, reference=reference,
@@ -181,14 +181,18 @@ def _pair(value: Any) -> Any:
 def _conversion(cohort: Cohort, **asked: Any) -> Conversion:
     """Settle what is asked for."""
     known = tuple(dict.fromkeys(split_name(name)[0] for name in cohort.sequences))
-    sequences = tuple(asked.pop("sequences") or known)
+    sequences = tuple(dict.fromkeys(asked.pop("sequences") or known))
     if not cohort.cases or not sequences:
         raise CohortError("there is nothing to convert", "Name a cohort with images.")
     if unknown := [name for name in sequences if name not in known]:
         raise ConfigError(f"the cohort has no {', '.join(unknown)}", f"It has {', '.join(known)}.")
+    if asked["reference"] and asked["to"] != "nnunet":
+        raise ConfigError("only nnunet has a reference", "Leave it out: every sequence keeps its own grid.")
     reference = asked.pop("reference") or ("ce_t1" if "ce_t1" in sequences else sequences[-1])
     if reference not in sequences:
-        raise ConfigError(f"reference {reference} is not among the sequences", f"Take one of {sequences}.")
+        raise ConfigError(
+            f"reference {reference} is not among the sequences", f"Take one of {', '.join(sequences)}."
+        )
     percentiles = asked.pop("percentiles")
     _require_sound(percentiles=percentiles, **asked)
     regions = tuple(dict.fromkeys(split_name(name)[1] for name in cohort.sequences))
@@ -230,15 +234,24 @@ def _require_free(out: Path, cohort: Cohort) -> None:
     """Refuse to replace anything that this function did not write, or reads from."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out.name} is a file", "Name a new folder.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "conversion.csv").is_file():
-        raise ConfigError(
-            f"{out.name} is not empty and no conversion", "Name a new folder, or empty this one."
-        )
+    if others := _others(out) if out.is_dir() else []:
+        problem = f"{out.name} holds {others[0]}, which no conversion wrote"
+        raise ConfigError(problem, "Name a new folder, or empty this one.")
     files = [f for case in cohort.cases for own in case.images.values() for f in (own.image, own.mask) if f]
-    if any(out.resolve() in (f.resolve(), *f.resolve().parents) for f in files):
+    if any(out in (f.resolve(), *f.resolve().parents) for f in files):
         raise ConfigError(
             f"{out.name} holds images of the source", "Name a new folder: nothing is overwritten."
         )
+
+
+def _others(out: Path) -> list[str]:
+    """What lies in a folder beside a conversion and would be lost with it."""
+    own: set[str] = set()
+    if (out / "conversion.csv").is_file():
+        files = read_table(out / "conversion.csv", usecols=["image", "mask"])
+        own = {str(file).partition("/")[0] for file in files.to_numpy().ravel()}
+        own |= {"conversion.csv", "failures.csv", "dataset.json", "manifest.csv"}
+    return sorted(path.name for path in out.iterdir() if path.name not in own)
 
 
 def _convert(cohort: Cohort, out: Path, folder: Path, how: Conversion, jobs: int) -> Converted:

@@ -351,8 +351,7 @@ def test_the_same_source_gives_the_same_bytes_for_any_number_of_processes(simula
     one = convert(simulated, tmp_path / "tiff", to="tiff", jobs=1, **options)
     before = file_digest(one.out)
     # again into the same folder: replaced, not added to
-    stray = one.out / "999" / "T1WI.tif"
-    stray.parent.mkdir()
+    stray = one.out / "001" / "T1.tif"
     stray.write_bytes(b"of an earlier conversion")
     again = convert(simulated, one.out, to="tiff", jobs=1, **options)
     assert file_digest(again.out) == before
@@ -379,7 +378,7 @@ def test_nothing_is_overwritten_that_was_not_converted(simulated, cohort, tmp_pa
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="mine is not empty"):
+    with pytest.raises(ConfigError, match=r"mine holds notes\.txt"):
         convert(simulated, mine, jobs=1)
     with pytest.raises(ConfigError, match=r"notes\.txt is a file"):
         convert(simulated, mine / "notes.txt", jobs=1)
@@ -390,6 +389,37 @@ def test_nothing_is_overwritten_that_was_not_converted(simulated, cohort, tmp_pa
     with pytest.raises(ConfigError, match="holds images of the source"):
         convert(settings, made.out, jobs=1)
     assert (made.out / "001" / "T1WI.nii.gz").is_file()
+
+
+def test_what_others_put_into_a_conversion_is_not_lost(cohort, tmp_path):
+    source = cohort()
+    made = convert(source, tmp_path / "out", jobs=1)
+    (made.out / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"out holds notes\.txt, which no conversion wrote"):
+        convert(source, made.out, jobs=1)
+    assert (made.out / "notes.txt").is_file()
+    (made.out / "notes.txt").unlink()
+    (tmp_path / "link").symlink_to(made.out)
+    convert(source, tmp_path / "link", size=8, jobs=1)  # the folder behind it is the one written before
+    assert nibabel.load(made.out / "7" / "T1WI.nii.gz").shape[:2] == (8, 8)
+
+
+def test_channels_of_nnunet_are_images_of_one_place(tmp_path):
+    """A series half a meter away was a channel of one value, and no failure."""
+    image, mask = drawn()
+    files = {
+        name: ImageFiles(
+            image_file(tmp_path / f"{name}.nii", image, origin=origin),
+            image_file(tmp_path / f"{name}-mask.nii", mask, origin=origin),
+        )
+        for name, origin in (("t1", (0.0, 0.0, 0.0)), ("t2", (500.0, 0.0, 0.0)))
+    }
+    apart = Cohort((Case("1", files),), sequences=("t1", "t2"))
+    made = convert(apart, tmp_path / "out", to="nnunet", reference="t1", jobs=1)
+    assert made.failures["message"].tolist() == ["nothing of t2 lies on the grid of t1"]
+    assert made.table.empty
+    once = convert(apart, tmp_path / "once", to="nnunet", sequences=["t1", "t1"], jobs=1)
+    assert sorted(p.name for p in (once.out / "imagesTr").iterdir()) == ["1_0000.nii.gz"]
 
 
 def test_an_interrupted_conversion_leaves_what_was_there(cohort, tmp_path, monkeypatch):
@@ -425,6 +455,7 @@ def test_an_interrupted_conversion_leaves_what_was_there(cohort, tmp_path, monke
         ({"slices": True}, "only TIFF"),
         ({"sequences": ["t2"]}, "has no t2"),
         ({"to": "nnunet", "reference": "t2"}, "not among"),
+        ({"reference": "t1"}, "only nnunet has a reference"),
     ],
 )
 def test_options_that_contradict_each_other(cohort, tmp_path, options, message):
