@@ -174,7 +174,10 @@ class MethodScores:
                 "a score is no number", "Score what is missing, or leave the case out of every method."
             )
         names = [tuple(dict.fromkeys(rows[key].astype(str))) for key in _KEYS]
-        at = [pd.Index(n).get_indexer(rows[key].astype(str)) for n, key in zip(names, _KEYS, strict=True)]
+        at = [
+            pd.Index(n).get_indexer(pd.Index(rows[key].astype(str)))
+            for n, key in zip(names, _KEYS, strict=True)
+        ]
         values = np.full((*map(len, names), len(wanted)), np.nan)
         values[tuple(at)] = rows[wanted].to_numpy(float)
         known = np.isfinite(values[..., 0])

@@ -145,7 +145,7 @@ def bootstrap_ranks(
             "Take rank_then_aggregate, aggregate_then_rank or case_ranks, and 1000 samples.",
         )
     table = rank_methods(scores, scheme=scheme, ties=ties, break_ties=break_ties).table
-    order = pd.Index(scores.methods).get_indexer(table["method"])
+    order = pd.Index(scores.methods).get_indexer(pd.Index(table["method"]))
     good = scores.goodness[order]
     means = resampled_means(
         rank_within(good, ties) if scheme == "case_ranks" else good,
