@@ -51,15 +51,22 @@ _CHOSEN = {
 def setting_words(text: str) -> dict[str, str]:
     """What the comments of a study file say of each key, by its path (``cohort.outcome.time``).
 
-    Keys that are commented out count as well. A comment that stands alone above a key
-    and names none is not of that key alone, and left to the file.
+    Keys that are commented out count as well, and lines below that go on where the
+    words began. A comment that stands alone above a key and names none is not of that
+    key alone, and left to the file.
     """
     found: dict[str, str] = {}
     above: list[tuple[int, str]] = []
+    begun = -1
     for line in text.splitlines():
         match = _KEY.match(line)
         if match is None or not _is_key(match, above):
+            if begun > 0 and line[:begun].isspace() and line[begun:].startswith("# "):
+                found[next(reversed(found))] += f" {line[begun + 2 :].strip()}"
+            else:
+                begun = -1
             continue
+        begun = match.start("words") - 2
         indent = len(match["indent"])
         above = [(depth, key) for depth, key in above if depth < indent] + [(indent, match["key"])]
         found[".".join(key for _, key in above)] = (match["words"] or "").strip()

@@ -89,6 +89,8 @@ def test_words_of_a_setting_come_from_the_study_file(reference):
     assert reference.setting_words(text) == {
         "cohort": "who", "cohort.path": "where", "cohort.outcome": "", "models": "",
     }  # fmt: skip
+    longer = "cohort:  # who\n         # is in\n  # of nobody\n         # neither\n"
+    assert reference.setting_words(longer) == {"cohort": "who is in"}
 
 
 def options_of(command: str, capsys) -> set[str]:

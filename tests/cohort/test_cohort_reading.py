@@ -174,6 +174,7 @@ def test_the_templates_can_be_read(request):
     configs = request.config.rootpath / "configs"
     cases, findings = read_manifest(configs / "manifest_template.csv", SEQUENCES)
     assert [len(c.images) for c in cases] == [3, 3]
+    assert [f.label for c in cases for f in c.images.values()] == [None] * 3 + [2, ("GTVp", "GTVnd"), "GTVp"]
     assert findings == []
     outcome = {"time": "PFS_months", "unit": "months", "event": "PFS_event", "coding": "0/1"}
     cohort = read_cohort(
