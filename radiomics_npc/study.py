@@ -152,7 +152,8 @@ class Study:
                 self.cohort, jobs=self.settings.jobs, missing_masks=missing,
                 masks_from=None if moved is None else moved.masks_from,
             )  # fmt: skip
-            report = CheckReport([*report.findings, *self._landmarks.findings()])
+            found = [*report.findings, *self._landmarks.findings()]
+            report = CheckReport(found, report.image_quality)
             report.write(self.run_folder)
         return report
 

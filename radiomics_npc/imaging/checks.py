@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
+from radiomics_npc.cohort.outliers import check_clinical
+from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.cohort.regions import region_name, split_name
 from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom import is_series
+from radiomics_npc.imaging.duplicates import find_duplicates, voxel_digest
+from radiomics_npc.imaging.image_quality import measure_quality
 from radiomics_npc.imaging.reading import place_mask, read_drawn, read_image
 from radiomics_npc.imaging.volume import Mask, Volume
 from radiomics_npc.parallel import map_cases
@@ -35,6 +41,8 @@ class _Checked:
     label: str
     findings: tuple[Finding, ...]
     absent: tuple[str, ...] = ()
+    quality: tuple[dict[str, Any], ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
 
 
 def check_cohort(
@@ -61,7 +69,10 @@ def check_cohort(
         mask, label not in the mask, different grids, image constant or not
         finite, and all errors found while reading. Warnings do not: mask at the
         border of the image, volume outside 0.05 to 200 cm3, or changed by more
-        than 10% by resampling.
+        than 10% by resampling; an image of poor quality (see
+        :func:`radiomics_npc.imaging.image_quality.measure_quality`) or one that
+        occurs twice; outliers and repeated rows of the clinical table. ``image_quality``
+        holds the numbers of every image.
 
     Examples
     --------
@@ -73,7 +84,8 @@ def check_cohort(
     1       t1      T1.nii does not exist
     2       t2            missing sequence
     """
-    findings = list(cohort.findings)
+    findings = [*cohort.findings, *check_clinical(cohort)]
+    quality: list[dict[str, Any]] = []
     if cohort.sequences:
         predicted = missing_masks == "predict"
         check = partial(
@@ -85,15 +97,22 @@ def check_cohort(
         )
         results = map_cases(check, cohort.cases, jobs=jobs)
         absent: Counter[str] = Counter()
+        digests = []
         for checked in track(results, "check", len(cohort)):
             findings.extend(checked.findings)
             absent.update(checked.absent)
+            quality.extend(checked.quality)
+            digests += [(checked.label, sequence, digest) for sequence, digest in checked.digests]
+        findings += find_duplicates(digests)
         for name in (name for name in cohort.sequences if absent[name]):
             problem = f"{absent[name]} of {len(cohort)} patients do not have this region"
             findings.append(Finding("info", problem, sequence=name))
         findings += _masks_to_predict(cohort) if predicted else []
         findings += _masks_to_move(cohort, masks_from) if masks_from is not None else []
-    return CheckReport(findings)
+    table = pd.DataFrame(quality).sort_values(["patient_id", "sequence"]) if quality else None
+    if table is not None and cohort.simulated:
+        table = table.assign(simulated=True)
+    return CheckReport(findings, table)
 
 
 def _masks_to_predict(cohort: Cohort) -> list[Finding]:
@@ -143,23 +162,40 @@ def _check_case(
     masks_from: str | None = None,
 ) -> _Checked:
     findings, absent = [], []
+    rows: dict[str, dict[str, Any]] = {}
+    digests: dict[str, str] = {}
     for sequence in sequences:
         files = case.images.get(sequence)
+        seen: dict[str, Any] = {}
         try:
-            found = _check_files(files, on_mismatch, predicted or _is_moved(case, sequence, masks_from))
-        except RegionAbsentError:
-            absent.append(sequence)
-            found = []
+            try:
+                found = _check_files(files, on_mismatch, predicted, seen)
+            except RegionAbsentError:
+                absent.append(sequence)
+                found = []
+            base = split_name(sequence)[0]
+            if files is not None and "image" in seen and base not in rows:  # regions share their image
+                quality = measure_quality(seen["image"], seen.get("mask"))
+                rows[base] = {"patient_id": case.patient_id, "sequence": base, **quality.to_row()}
+                digests[base] = voxel_digest(seen["image"])
+                remedy = "Look at the image; leave the series out if the tumor cannot be told."
+                found += [Finding.warning(p, remedy, where=files.image.name) for p in quality.oddities()]
         except Exception as error:  # noqa: BLE001
             # whatever a file does to a reader (memory, permissions), the other patients are still checked
             problem = f"could not be checked ({type(error).__name__})"
             found = [Finding.error(problem, "Open the files by hand; are they readable and whole?")]
         findings += [replace(f, patient_id=case.patient_id, sequence=sequence) for f in found]
-    return _Checked(case.patient_id, tuple(findings), tuple(absent))
+    return _Checked(
+        case.patient_id, tuple(findings), tuple(absent), tuple(rows.values()), tuple(digests.items())
+    )
 
 
-def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) -> list[Finding]:
+def _check_files(
+    files: ImageFiles | None, on_mismatch: str, predicted: bool, seen: dict[str, Any]
+) -> list[Finding]:
     """Findings of one pair of files; patient and sequence are added by the caller.
+
+    A sound image, and the mask on it, are left in ``seen``.
 
     Raises
     ------
@@ -170,6 +206,8 @@ def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) ->
         remedy = "Add its files, leave the patient out, or take the sequence out of cohort.sequences."
         return [Finding.error("missing sequence", remedy)]
     image, findings = _check_image(files)
+    if image is not None and not findings:
+        seen["image"] = image
     if files.mask is None and predicted:
         return findings
     if files.mask is None and files.optional and not findings:
@@ -189,6 +227,7 @@ def _check_files(files: ImageFiles | None, on_mismatch: str, predicted: bool) ->
                 raise
             return findings
         return [*findings, Finding.error(error.message, error.remedy, where=name)]
+    seen["mask"] = placed
     if placed.array.mean() > _MOST_INSIDE:
         problem = f"{placed.array.mean():.0%} of all voxels are inside: taken for the background?"
         remedy = "Say which value is the tumor: column label of the manifest; or save the mask as 0 and 1."

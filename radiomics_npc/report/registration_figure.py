@@ -86,8 +86,8 @@ def registration_figure(pairs: Sequence[BoardPair], *, simulated: bool = False) 
             _board(before, pair, pair.unmoved, f"{names}, by headers")
             _board(after, pair, pair.moved, "registered", outline=True)
             if pair.flags:
-                words = pair.flags.replace("_", " ")
-                after.set_title(f"registered; {words}", color=PALETTE[1])
+                first, *more = pair.flags.replace("_", " ").split("; ")
+                after.set_title(f"registered; {first}{' ...' if more else ''}", color=PALETTE[1])
     if simulated:
         mark_simulated(figure)
     return figure
