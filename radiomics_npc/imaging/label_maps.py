@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,77 @@ from radiomics_npc.imaging.label_tables import read_table_names
 from radiomics_npc.imaging.labels import Region, find_regions
 from radiomics_npc.imaging.volume import Mask
 
-__all__ = ["read_label_map"]
+__all__ = ["LabelMap", "open_label_map", "read_label_map"]
 
 _MOST_VALUES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label map, read once for all of its regions.
+
+    Parameters
+    ----------
+    path : Path
+    arrays : tuple of array, shape (slices, rows, columns)
+        One a layer.
+    segments : tuple of Region
+        Of a ``.seg.nrrd``.
+    empty : Mask
+        Its grid, with nothing drawn.
+    """
+
+    path: Path
+    arrays: tuple[NDArray[Any], ...]
+    segments: tuple[Region, ...]
+    empty: Mask
+
+    def named(self) -> list[Region]:
+        """Regions that the file, or else a table beside it, gives names to."""
+        return list(self.segments) or read_table_names(self.path)
+
+    def values(self) -> list[int]:
+        """Whole numbers other than 0 that stand in it, in their order."""
+        there = np.unique(np.concatenate([np.unique(array) for array in self.arrays]))
+        return [int(value) for value in there if value != 0 and value == np.floor(value)]
+
+    def mask(self, label: Label | tuple[Label, ...] | None = None) -> Mask:
+        """A region; errors and label as in :func:`read_label_map`."""
+        arrays, name = list(self.arrays), self.path.name
+        if label is None:
+            inside = _only_region(arrays, list(self.segments), name)
+        else:
+            inside = _labeled(arrays, self.named(), label, name)
+        return replace(self.empty, array=inside)
+
+
+def open_label_map(path: Path) -> LabelMap:
+    """Read a label map with all of its regions.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI, NRRD (also ``.seg.nrrd``, with one layer or several) or MetaImage file.
+
+    Returns
+    -------
+    LabelMap
+
+    Raises
+    ------
+    MaskError
+        The file is damaged or not 3D.
+    """
+    try:
+        image = read_file(path)
+        regions = _segments(image)
+        layers = _layers(image, path.name) if regions else [as_3d(image, path.name)]
+    except ImageError as error:
+        raise MaskError(error.message, error.remedy) from error
+    arrays = tuple(sitk.GetArrayFromImage(layer) for layer in layers)
+    first = layers[0]
+    empty = Mask(np.zeros(arrays[0].shape, bool), first.GetSpacing(), first.GetOrigin(), first.GetDirection())
+    return LabelMap(path, arrays, tuple(regions), empty)
 
 
 def read_label_map(path: Path, label: Label | tuple[Label, ...] | None = None) -> Mask:
@@ -45,19 +114,7 @@ def read_label_map(path: Path, label: Label | tuple[Label, ...] | None = None) -
         The file is damaged or no 3D mask; there are several regions and no label; the label fits
         several, or nothing names the regions.
     """
-    try:
-        image = read_file(path)
-        regions = _segments(image)
-        layers = _layers(image, path.name) if regions else [as_3d(image, path.name)]
-    except ImageError as error:
-        raise MaskError(error.message, error.remedy) from error
-    arrays = [sitk.GetArrayFromImage(layer) for layer in layers]
-    if label is None:
-        inside = _only_region(arrays, regions, path.name)
-    else:
-        inside = _labeled(arrays, regions or read_table_names(path), label, path.name)
-    first = layers[0]
-    return Mask(inside, first.GetSpacing(), first.GetOrigin(), first.GetDirection())
+    return open_label_map(path).mask(label)
 
 
 def _segments(image: sitk.Image) -> list[Region]:
