@@ -170,10 +170,12 @@ class HeaderCleaner:
             return None
         if element.VR in ("DS", "IS"):
             texts = [str(getattr(v, "original_string", v)).strip() for v in values]
-            ids = self.identities.values
-            if not all(_DECIMAL.fullmatch(t) and not (len(t) >= 6 and t in ids) for t in texts if t):
+            if not all(_DECIMAL.fullmatch(t) for t in texts if t):
                 return None
+            values = [float(t) for t in texts if t]
         elif not all(isinstance(v, (int, float)) for v in values) or spells_text(element.VR, values):
+            return None
+        if any(self.identities.say_number(v) for v in values):
             return None
         return element.value if element.value is not None else ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,8 @@ from radiomics_npc.dataset.dicom_objects import (
     refusal,
     values_of,
 )
-from radiomics_npc.dataset.identities import Identities, name_identities, text_identities
+from radiomics_npc.dataset.identities import Identities
+from radiomics_npc.dataset.identity_reading import name_identities, text_identities
 from radiomics_npc.errors import ImageError
 
 __all__ = ["Surveyed", "identities_of", "survey_file", "uids_of"]
@@ -125,10 +126,7 @@ def identities_of(header: Dataset, options: Options) -> Identities:
     parts: list[Identities] = []
     _collect(header, options, parts)
     return Identities(
-        *(
-            frozenset().union(*(getattr(part, name) for part in parts))
-            for name in ("words", "values", "dates", "texts", "raw")
-        )
+        *(frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(Identities))
     )
 
 
@@ -180,6 +178,8 @@ def _element_identities(tag: int, vr: str, value: Any, raw: bytes) -> list[Ident
         return [text_identities(t, identifying=False).allowing(texts) for t in texts]
     name = keyword_for_tag(tag) if dictionary_has_tag(tag) else ""
     identifying = bool(_IDENTIFYING.search(name)) and not _DESCRIBING.match(name)
+    if vr in ("DS", "IS") and not identifying:
+        return []  # a measurement, which private attributes repeat
     return [text_identities(t, raw, identifying=identifying) for t in texts if t and t != "None"]
 
 

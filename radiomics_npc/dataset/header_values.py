@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
 
 from radiomics_npc.dataset.identities import Identities
+from radiomics_npc.dataset.written_dates import has_date
 
 __all__ = ["clean_label", "code_meaning", "most_values", "spells_text"]
 
@@ -20,7 +21,7 @@ _BINARY: Final = {
 
 
 def clean_label(name: str, identities: Identities) -> str | None:
-    """Return the name of a region if it may stay: printable, short, no identity, no long number.
+    """Return the name of a region if it may stay: printable, short, no identity, date, long number.
 
     Examples
     --------
@@ -31,7 +32,10 @@ def clean_label(name: str, identities: Identities) -> str | None:
     sound = len(name) <= 64 and name.isprintable() and "@" not in name
     return (
         name
-        if sound and not re.search(r"\d{5,}", name) and not identities.occur_in(name, named_by_people=True)
+        if sound
+        and not re.search(r"\d{5,}", name)
+        and not has_date(name)
+        and not identities.occur_in(name, named_by_people=True)
         else None
     )
 

@@ -128,7 +128,9 @@ def _kept_texts(header: Dataset, options: Options) -> Iterator[str]:
             for item in header[key].value:
                 yield from _kept_texts(item, options)
         elif vr in _TEXT_VRS and (key.is_private or action_for(int(key), vr, options) in _KEPT):
-            yield from map(str, values_of(header[key].value))
+            values = [str(v) for v in values_of(header[key].value)]
+            # private attributes repeat them in one text
+            yield from {*values, "\\".join(values)}
 
 
 def _bytes(data: bytes, header: Dataset, identities: Identities, old_uids: set[str]) -> list[str]:

@@ -16,7 +16,7 @@ from radiomics_npc.dataset import header_cleaning
 from radiomics_npc.dataset.confidentiality_profile import Action, Options, action_for, table_action
 from radiomics_npc.dataset.deidentify import deidentify
 from radiomics_npc.dataset.dicom_objects import as_found
-from radiomics_npc.dataset.identities import name_identities
+from radiomics_npc.dataset.identity_reading import name_identities
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.imaging.reading import read_image
 from tests.dataset.planted_patients import patient_contours, patient_images

@@ -1,0 +1,135 @@
+"""Attempts to get an identity through, and values that must not be lost on the way."""
+
+import shutil
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from radiomics_npc.dataset.deidentify import deidentify
+from radiomics_npc.dataset.dicom_objects import as_found
+from radiomics_npc.dataset.header_values import clean_label
+from radiomics_npc.dataset.identities import Identities
+from radiomics_npc.dataset.identity_reading import name_identities, text_identities
+from tests.dataset.planted_patients import _image
+
+
+@pytest.fixture
+def through(tmp_path):
+    """Write one image, changed, send it through, and give the new header, its bytes and the result."""
+
+    def run(change, **options):
+        header = _image(1, 8)
+        header.PixelData = np.arange(64).astype("<u2").tobytes()
+        header.PatientName, header.PatientID = "Zhangwei^Meihua", "HN-20883151"
+        header.PatientBirthDate, header.StudyDate = "19610417", "20210315"
+        with as_found():
+            header = change(header) or header
+            (tmp_path / "in").mkdir()
+            header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+        result = deidentify(tmp_path / "in", tmp_path / "out", **options)
+        assert result.failures.empty, result.failures.to_string()
+        path = next((tmp_path / "out").rglob("*.dcm"))
+        return dcmread(path), path.read_bytes(), result
+
+    return run
+
+
+def item(**values):
+    made = Dataset()
+    for name, value in values.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_numbers_and_terms_that_private_attributes_repeat_are_kept(through):
+    """GE, Philips: acquisition parameters lie in private attributes, too."""
+
+    def change(header):
+        block = header.private_block(0x0043, "SOME MAKER", create=True)
+        block.add_new(1, "DS", "0.4300000")
+        block.add_new(2, "UN", b"571.0000\\571.0000 ")
+        block.add_new(3, "UN", b"ORIGINAL\\PRIMARY\\M\\SE ")
+        block.add_new(4, "IS", "370000000")
+        header.RepetitionTime, header.RadionuclideTotalDose = "571.0000", "370000000"
+
+    header, _, _ = through(change)
+    assert header["PixelSpacing"].value[0].original_string == "0.4300000"
+    assert header.RepetitionTime == 571
+    assert list(header.ImageType) == ["ORIGINAL", "PRIMARY", "M", "SE"]
+
+
+def test_a_real_image_with_private_copies_is_written(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    path = get_testdata_file("CT_small.dcm")  # GE; within pydicom
+    shutil.copy(path, source / "a.dcm")
+    result = deidentify(source, tmp_path / "out")
+    assert result.failures.empty, result.failures.to_string()
+    old, new = dcmread(path), dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    for name in ("PixelSpacing", "ImagePositionPatient", "DataCollectionDiameter", "KVP", "RescaleIntercept",
+                 "ManufacturerModelName", "ConvolutionKernel", "ImageType"):  # fmt: skip
+        assert old[name].value == new[name].value, name
+    np.testing.assert_array_equal(old.pixel_array, new.pixel_array)
+
+
+def test_ids_and_dates_as_numbers(through):
+    def change(header):
+        header.AcquisitionNumber, header.SeriesNumber = "20883151", "20210315"
+        header.TemporalPositionIndex, header.DiffusionBValue = 20883151, 19610417.0
+
+    header, _, _ = through(change)
+    for name in ("AcquisitionNumber", "SeriesNumber", "TemporalPositionIndex", "DiffusionBValue"):
+        assert name not in header, name
+
+
+KNOWN = (
+    name_identities("Zhangwei^Meihua")
+    | text_identities("HN-20883151", identifying=True)
+    | Identities(dates=frozenset({"20210315", "19610417"}))
+)
+
+
+@pytest.mark.parametrize("text", [
+    "SW 15Mar2021", "SW 2021_03_15", "v15032021", "2021 03 15", "03/15/21", "15.3.2021", "2021年3月15日",
+    "17 April 1961", "Apr 17, 1961", "610417", "20210315101500", "HN 2088 3151", "HN20883151", "0020883151",
+    "Meihua-1", "ZHANGWEI_m", "meihua zhangwei",
+])  # fmt: skip
+def test_dates_and_ids_in_other_forms(text):
+    assert KNOWN.occur_in(text)
+    assert clean_label(f"GTV {text}", KNOWN) is None
+
+
+@pytest.mark.parametrize("text", ["GTV ZhangweiM", "GTV_zhangweix", "GTV_MeihuaZW", "GTV 2019-11-30"])
+def test_names_with_initials_and_any_date_in_a_label(text):
+    assert clean_label(text, KNOWN) is None
+
+
+@pytest.mark.parametrize("text", [
+    "GTVp", "PTV_70_60_54", "CTV 60.06-54.12", "PTV 69.96Gy 33fx", "Lymph node II_L", "Parotid R", "B31s",
+    "syngo MR E11", "GTVnd_12-3", "5.4.1\\5.4.1.2", "CTV1 margin 5", "*tse2d1_9", "鼻咽 CTV",
+])  # fmt: skip
+def test_labels_that_tell_nothing(text):
+    assert clean_label(text, KNOWN) == text
+    assert not KNOWN.occur_in(text)
+
+
+def test_names_without_their_accents():
+    assert name_identities("Müller^Zoë").occur_in("GTV Muller")
+    assert name_identities("Müller^Zoë").occur_in("GTV müller")
+
+
+def test_a_name_of_two_letters_in_a_label(through):
+    def change(header):
+        header.PatientName = "Li^Wu"
+        header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+        header.StructureSetROISequence = Sequence(
+            [item(ROINumber=1, ROIName="GTV_Li"), item(ROINumber=2, ROIName="GTV 15.03.2021")]
+        )
+        del header.PixelData
+
+    header, _, _ = through(change)
+    assert [r.ROIName for r in header.StructureSetROISequence] == ["Region 1", "Region 2"]
