@@ -9,19 +9,12 @@ surface distance).
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from radiomics_npc.cohort.cases import Cohort, ImageFiles
-from radiomics_npc.errors import RadiomicsNPCError
-from radiomics_npc.imaging.reading import place_mask, read_image, read_pair
-from radiomics_npc.imaging.volume import Mask
-from radiomics_npc.parallel import map_cases
-from radiomics_npc.progress import track
-from radiomics_npc.segmentation.metrics import segmentation_metrics
+from radiomics_npc.cohort.cases import Cohort
+from radiomics_npc.dataset.mask_pairs import MaskPair, compare_pairs
 
 __all__ = ["drawn_contours", "mask_agreement"]
 
@@ -30,23 +23,6 @@ _MEASURES = (
     "dice", "hd95_mm", "mean_surface_distance_mm", "nsd_1mm", "nsd_2mm", "predicted_cm3", "reference_cm3",
     "volume_error_percent",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """One sequence of one patient for a worker process."""
-
-    patient_id: str
-    sequence: str
-    drawn: ImageFiles
-    predicted: ImageFiles
-    on_mismatch: str
-
-
-@dataclass(frozen=True)
-class _Compared:
-    label: str
-    row: dict[str, Any]
 
 
 def drawn_contours(cohort: Cohort) -> Cohort | None:
@@ -88,7 +64,8 @@ def mask_agreement(
     DataFrame
         One row a patient and sequence: patient_id, sequence, dice, hd95_mm,
         mean_surface_distance_mm, nsd_1mm, nsd_2mm, predicted_cm3, reference_cm3 (drawn),
-        volume_error_percent; simulated, if so. An empty prediction has Dice 0 and infinite distances.
+        volume_error_percent; simulated, if so. An empty prediction has Dice 0 and infinite distances;
+        what could not be read has no numbers.
 
     Examples
     --------
@@ -96,32 +73,19 @@ def mask_agreement(
     True
     """
     with_mask = {case.patient_id: case.images for case in predicted.cases}
-    work = [
-        _Pair(case.patient_id, s, case.images[s], with_mask[case.patient_id][s], drawn.on_mismatch)
+    pairs = [
+        MaskPair(case.patient_id, s, case.images[s], found[s], drawn.on_mismatch, _TOLERANCES_MM)
         for case in drawn.cases
         for s in drawn.sequences
         if case.images[s].mask is not None
-        and case.patient_id in with_mask
-        and s in with_mask[case.patient_id]
-        and (with_mask[case.patient_id][s].mask is not None or (case.patient_id, s) in empty)
+        and s in (found := with_mask.get(case.patient_id, {}))
+        and (found[s].mask is not None or (case.patient_id, s) in empty)
     ]
-    done = track(map_cases(_compare, work, jobs=jobs, ordered=True), "agreement", len(work))
-    table = pd.DataFrame([found.row for found in done], columns=["patient_id", "sequence", *_MEASURES])
+    table, _ = compare_pairs(pairs, _TOLERANCES_MM, jobs=jobs)  # what fails is said by the check
+    table = table.rename(columns={"first_cm3": "reference_cm3", "second_cm3": "predicted_cm3"})
+    table["volume_error_percent"] = 100 * (table["predicted_cm3"] / table["reference_cm3"] - 1)
+    # nothing drawn is a fault of the data and no score of the prediction
+    table.loc[table["reference_cm3"] == 0, list(_MEASURES)] = np.nan
+    asked = pd.DataFrame([(p.patient_id, p.sequence) for p in pairs], columns=["patient_id", "sequence"])
+    table = asked.merge(table, how="left", validate="1:1")[["patient_id", "sequence", *_MEASURES]]
     return table.assign(simulated=True) if drawn.simulated else table
-
-
-def _compare(pair: _Pair) -> _Compared:
-    """Measures of one pair of masks; unknown where a file cannot be read."""
-    row: dict[str, Any] = {"patient_id": pair.patient_id, "sequence": pair.sequence}
-    try:
-        image, drawn = read_pair(pair.drawn, pair.on_mismatch)
-        mask = replace(drawn, array=np.zeros_like(drawn.array))
-        if pair.predicted.mask is not None:
-            file = read_image(pair.predicted.mask)  # read_mask would refuse an empty one
-            mask = place_mask(Mask(file.array > 0, file.spacing_mm, file.origin_mm, file.direction), image)
-        found = segmentation_metrics(mask, drawn, tolerances_mm=_TOLERANCES_MM)
-        measured = found.to_frame().iloc[0]
-        row |= {name: measured[name] for name in _MEASURES}
-    except RadiomicsNPCError:  # said by the check, which reads the same files
-        row |= dict.fromkeys(_MEASURES, np.nan)
-    return _Compared(f"{pair.patient_id} {pair.sequence}", row)

@@ -100,6 +100,8 @@ class Agreement:
                 write_table(path, table)
                 paths.append(path)
         figures = self.figures()
+        for path in (folder / f"volumes.{kind}" for kind in ("svg", "png")):
+            path.unlink(missing_ok=True)  # of an earlier call, where no limits can be drawn now
         for name, figure in figures.items():
             paths += [save_figure(figure, folder / f"{name}.{kind}") for kind in ("svg", "png")]
         write_text(folder / "agreement.html", agreement_page(self, figures))

@@ -28,13 +28,15 @@ MEASURES: Final = {
 }  # fmt: skip
 _NOTES: Final = {
     "overlap": (
-        "Means with 95% bootstrap percentile intervals over patients.",
+        "Means with 95% bootstrap percentile intervals over patients; infinite distances (one mask is empty)"
+        " are left out of means alone. All: a patient's sequences are averaged first.",
         "HD95: the larger of the two directed 95th percentiles of surface distance by area. NSD: share of"
         " both surfaces within the tolerance of the other (Nikolov 2021).",
     ),
     "volumes": (
         "Volumes by voxels. Bias and 95% limits of agreement after Bland and Altman (1986, 1999), with 95%"
-        " confidence intervals; ratios on a logarithmic scale, for differences that grow with the volume.",
+        " confidence intervals; ratios on a logarithmic scale, for differences that grow with the volume,"
+        " without patients of whom one mask is empty.",
         "ICC(2,1): absolute agreement of single raters who stand for others (Shrout and Fleiss 1979;"
         " McGraw and Wong 1996).",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ import pandas as pd
 from radiomics_npc.cohort.cases import ImageFiles
 from radiomics_npc.cohort.failures import FAILURE_COLUMNS, failure_row
 from radiomics_npc.dataset.morphology import knows_its_grid
+from radiomics_npc.dataset.one_grid import on_one_grid
 from radiomics_npc.errors import MaskError, RegionAbsentError
-from radiomics_npc.imaging.reading import place_mask, read_drawn, read_image
-from radiomics_npc.imaging.volume import Mask, Volume
+from radiomics_npc.imaging.reading import read_drawn, read_image
+from radiomics_npc.imaging.volume import Mask
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
 from radiomics_npc.segmentation.metrics import segmentation_metrics
@@ -33,6 +34,7 @@ class MaskPair:
     ----------
     patient_id, sequence : str
     first, second : ImageFiles
+        Without a mask, nothing is drawn.
     on_mismatch : {"error", "resample"}
         What to do when the second lies on another grid than the first.
     tolerances_mm : tuple of float
@@ -115,7 +117,7 @@ def _compare(pair: MaskPair) -> _Compared:
 
 def _on_one_grid(pair: MaskPair) -> tuple[Mask, Mask, str]:
     """Both masks on one grid, without resampling if there is a way."""
-    first, second = _drawn(pair.first), _drawn(pair.second)
+    first, second = _drawn(pair.first, "first"), _drawn(pair.second, "second")
     if first is None and second is None:
         raise RegionAbsentError("nothing is drawn in either mask", "Leave the pair out.")
     if first is None or second is None:
@@ -125,33 +127,18 @@ def _on_one_grid(pair: MaskPair) -> tuple[Mask, Mask, str]:
         return (
             (empty, drawn, "the first is empty") if first is None else (drawn, empty, "the second is empty")
         )
-    for grid in _grids(pair, first, second):
-        if grid is not None and (both := _without_resampling(first, second, grid)) is not None:
-            return *both, ""
-    return first, place_mask(second, first, pair.on_mismatch), "the second was resampled"
+    first, second, resampled = on_one_grid(first, second, pair.on_mismatch)
+    return first, second, "the second was resampled" if resampled else ""
 
 
-def _grids(pair: MaskPair, first: Mask, second: Mask) -> Iterator[Volume | None]:
-    """Grids on which both may fit as they are: of the masks, or of the images they were cropped from."""
-    yield first
-    yield second
-    for files in (pair.first, pair.second):
-        own = files.image == files.mask or not files.image.exists()
-        yield None if own else read_image(files.image, files.series)
-
-
-def _without_resampling(first: Mask, second: Mask, grid: Volume) -> tuple[Mask, Mask] | None:
-    try:
-        return place_mask(first, grid, "error"), place_mask(second, grid, "error")
-    except MaskError:
-        return None
-
-
-def _drawn(files: ImageFiles) -> Mask | None:
+def _drawn(files: ImageFiles, which: str) -> Mask | None:
     """A mask on its own grid; None where nothing is drawn."""
-    assert files.mask is not None  # a set holds masks alone
+    if files.mask is None:
+        return None
     try:
         own = knows_its_grid(files.mask) or not files.image.exists()
         return read_drawn(files, None if own else read_image(files.image, files.series))
     except RegionAbsentError:
         return None
+    except MaskError as error:  # files of both sets often have one name
+        raise MaskError(f"the {which} mask: {error.message}", error.remedy) from error

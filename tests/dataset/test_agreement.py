@@ -183,6 +183,26 @@ def test_where_a_rater_drew_nothing(raters):
     page = found.write(root / "out")[-1].read_text(encoding="utf-8")
     assert "1 infinite" in page
     assert "nothing is drawn in either mask" in page
+    for said in ("left out of means alone", "without patients of whom one mask is empty"):
+        assert said in page
+
+
+def test_which_of_two_files_of_one_name_is_at_fault(raters):
+    root, _ = raters
+    save(root / "two" / "003" / "ROI-T2.nii", np.arange(60 * 40 * 8).reshape(60, 40, 8) % 200)
+    message = compare(root / "one", root / "two").failures["message"].iloc[0]
+    assert message.startswith("the second mask: ROI-T2.nii holds more than two values")
+
+
+def test_no_figure_of_an_earlier_call_stays(raters):
+    root, _ = raters
+    compare(root / "one", root / "two").write(root / "out")
+    assert (root / "out" / "volumes.svg").is_file()
+    for case in range(2, 7):  # one patient has no limits of agreement
+        for file in (root / "two" / f"{case:03d}").iterdir():
+            file.unlink()
+    written = compare(root / "one", root / "two").write(root / "out")
+    assert sorted(p.name for p in written) == sorted(p.name for p in (root / "out").iterdir())
 
 
 def test_masks_on_other_grids(tmp_path):

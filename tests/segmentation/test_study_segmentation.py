@@ -582,5 +582,8 @@ def test_an_empty_prediction_agrees_with_nothing(tmp_path):
     ]
     found = mask_agreement(*cohorts, jobs=1).iloc[0]
     assert (found["dice"], found["hd95_mm"], found["volume_error_percent"]) == (0, np.inf, -100)
+    backwards = mask_agreement(*cohorts[::-1], jobs=1).iloc[0]  # that nothing was drawn, the check says
+    assert backwards["sequence"] == "t1"
+    assert backwards[["dice", "hd95_mm", "predicted_cm3", "volume_error_percent"]].isna().all()
     same = mask_agreement(cohorts[1], cohorts[1], jobs=1).iloc[0]
     assert (same["dice"], same["hd95_mm"], same["nsd_1mm"]) == (1, 0, 1)
