@@ -111,7 +111,7 @@ def _one(
     work: PatientFiles, path: Path, surveyed: Surveyed, identities: Identities, taken: set[str]
 ) -> Written:
     cleaner = HeaderCleaner(
-        work.options, work.pseudonyms, work.patient, work.pseudonym, identities, surveyed.sequence
+        work.options, work.pseudonyms, work.patient, work.pseudonym, identities, surveyed.description
     )
     try:
         with as_found():

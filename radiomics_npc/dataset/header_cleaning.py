@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
+from radiomics_npc.cohort.sequence_headers import SeriesHeaders
 from radiomics_npc.dataset.confidentiality_profile import (
     Action,
     Options,
@@ -45,7 +46,6 @@ _AGENT = re.compile(
     r"|clariscan|primovist|eovist|artirem|pixxoscan|magnegita|magnescope|meglumine|dimeglumine|acid|salt|sodium"
     r"|iohexol|iopamidol|iopromide|iodixanol|ultravist|visipaque|omnipaque|iomeron|isovue|contrast|yes|钆.{1,6}"
 )
-_SEQUENCE_NAMES: Final = {"t1": "T1WI", "t2": "T2WI", "ce_t1": "CE-T1WI"}
 #: Terms of a fixed list: a patient of that name does not change them.
 _FIXED: Final = frozenset({
     "Modality", "PhotometricInterpretation", "PatientPosition", "ContourGeometricType", "SegmentationType",
@@ -68,8 +68,8 @@ class HeaderCleaner:
         Takes the place of name and id.
     identities : Identities
         Of all files of the patient.
-    sequence : {"t1", "t2", "ce_t1"}, optional
-        What the series was recognized as.
+    description : str
+        What takes the place of the series description, if anything.
     counts : Counter
         Of (tag, name, action).
     named : Counter
@@ -81,7 +81,7 @@ class HeaderCleaner:
     patient: str = field(repr=False)
     pseudonym: str
     identities: Identities
-    sequence: str | None = None
+    description: str = ""
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
     functional_groups: bool = False
@@ -228,13 +228,17 @@ class HeaderCleaner:
         return f"{min(int(found[1]) // 10 * 10, 90):03d}Y" if found else None
 
     def _sequence_name(self, header: Dataset, element: DataElement) -> str | None:
-        return _SEQUENCE_NAMES.get(self.sequence or "")
+        return (
+            self.description if self.description and not self.identities.occur_in(self.description) else None
+        )
 
     def _agent(self, header: Dataset, element: DataElement) -> str:
         """Name the agent by words that are names of agents; that some was given stays known in any case."""
         text = str(element.value or "").strip()
-        if not text:
+        if not text or (given := SeriesHeaders(agent=text).after_contrast) is None:
             return ""
+        if not given:
+            return "NONE"
         words = [w for w in re.split(r"[\s,;/()]+", text) if _AGENT.fullmatch(w.casefold())]
         name = " ".join(words)
         return name if name and not self.identities.occur_in(name) else "CONTRAST"

@@ -12,6 +12,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from radiomics_npc.cohort.dicom_headers import series_headers
+from radiomics_npc.cohort.sequence_headers import SeriesHeaders
+from radiomics_npc.cohort.sequence_words import read_words
 from radiomics_npc.cohort.sequences import recognize_sequence
 from radiomics_npc.dataset.confidentiality_profile import Action, Options, action_for
 from radiomics_npc.dataset.dicom_objects import (
@@ -44,6 +46,7 @@ _TEXTS: Final = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "UR", "AE", "CS",
 #: What a file says of its text and of its being de-identified: nothing of a patient.
 _SAID: Final = frozenset({0x00080005, 0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _LONGEST: Final = 4096
+_SEQUENCE_NAMES: Final = {"t1": "T1WI", "t2": "T2WI", "ce_t1": "CE-T1WI"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class Surveyed:
         What says whose it is.
     sequence : str, optional
         As recognized.
+    description : str
+        What takes the place of the series description: a few words of ours, by which the series is recognized
+        as before, or again as none of the three sequences.
     identities : Identities
     simulated : bool
     """
@@ -77,6 +83,7 @@ class Surveyed:
     study: str = field(default="", repr=False)
     series: str = field(default="", repr=False)
     sequence: str | None = None
+    description: str = ""
     identities: Identities = field(default_factory=Identities, repr=False)
     simulated: bool = False
 
@@ -99,6 +106,8 @@ def _survey(header: Dataset, number: int, options: Options) -> Surveyed:
     if kind == "DICOMDIR":
         return Surveyed(number, kind)
     try:
+        headers = series_headers(header)
+        sequence = recognize_sequence(headers)
         return Surveyed(
             number,
             kind,
@@ -108,13 +117,24 @@ def _survey(header: Dataset, number: int, options: Options) -> Surveyed:
             _text(header, "PatientName") + "|" + _text(header, "PatientBirthDate"),
             _text(header, "StudyInstanceUID"),
             _text(header, "SeriesInstanceUID"),
-            recognize_sequence(series_headers(header)),
+            sequence,
+            _description(headers, sequence),
             identities_of(header, options) | identities_of(header.file_meta, options),
             "SIMULATED" in _text(header, "DeidentificationMethod"),
         )
     except Exception as error:
         # values of a damaged header fail in many ways
         raise ImageError(f"damaged ({type(error).__name__})", "Export it again.") from error
+
+
+def _description(headers: SeriesHeaders, sequence: str | None) -> str:
+    if sequence is not None:
+        return _SEQUENCE_NAMES[sequence]
+    if headers.modality != "MR" or not headers.names:
+        return ""
+    # without words the timing alone would decide, and take a diffusion image for T2
+    reasons = [found for text in headers.names if (found := read_words(text).excluded)]
+    return f"not T1 or T2: {reasons[0]}" if reasons else "not recognized as T1 or T2"
 
 
 def _text(header: Dataset, name: str) -> str:

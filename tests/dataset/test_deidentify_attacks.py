@@ -9,6 +9,8 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from radiomics_npc.cohort.dicom_headers import series_headers
+from radiomics_npc.cohort.sequences import recognize_sequence
 from radiomics_npc.dataset.deidentify import deidentify
 from radiomics_npc.dataset.dicom_objects import as_found
 from radiomics_npc.dataset.header_values import clean_label
@@ -133,3 +135,32 @@ def test_a_name_of_two_letters_in_a_label(through):
 
     header, _, _ = through(change)
     assert [r.ROIName for r in header.StructureSetROISequence] == ["Region 1", "Region 2"]
+
+
+SERIES = [
+    ("t1_tse_tra", "", 12, 571), ("AX T2 fs", "", 80, 4000), ("T1+C fs", "Gadovist 7 ml", 12, 571),
+    ("T1", "Gadovist", 12, 571), ("T1", "NO", 12, 571), ("T1", "no contrast", 12, 571),
+    ("T1", "unknown", 12, 571), ("AX T1 fs", "", 12, 571), ("AX T1 pre", "Gadovist", 12, 571),
+    ("T1 post RT", "", 12, 571), ("t2_stir", "", 80, 4000), ("DWI b1000", "", 80, 4000),
+    ("localizer", "", 12, 571), ("PD fs", "", 80, 4000), ("T2 flair", "", 80, 4000),
+    ("Zhangwei", "", 12, 571), ("", "", 80, 4000), ("T1 T2 fusion", "", 80, 4000),
+]  # fmt: skip
+
+
+def test_sequences_are_recognized_as_before_or_again_not(tmp_path):
+    before = {}
+    (tmp_path / "in").mkdir()
+    for number, (description, agent, te, tr) in enumerate(SERIES, 1):
+        header = _image(number, 8)
+        header.PixelData, header.PatientName, header.PatientID = bytes(128), "Zhangwei", "HN-20883151"
+        header.SeriesDescription, header.ContrastBolusAgent = description, agent
+        header.SeriesInstanceUID, header.EchoTime, header.RepetitionTime = f"1.2.3.{number}", te, tr
+        before[number] = recognize_sequence(series_headers(header))
+        header.save_as(tmp_path / "in" / f"{number}.dcm", enforce_file_format=True)
+    deidentify(tmp_path / "in", tmp_path / "out")
+    after = {h.InstanceNumber: h for h in map(dcmread, (tmp_path / "out").rglob("*.dcm"))}
+    assert len(after) == len(SERIES)
+    for number, series in enumerate(SERIES, 1):
+        assert recognize_sequence(series_headers(after[number])) == before[number], series
+    assert {"t1", "t2", "ce_t1", None} == set(before.values())
+    assert after[12].SeriesDescription == "not T1 or T2: diffusion"
