@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,10 @@ from radiomics_npc.cohort.layouts import find_cases, guess_layout, published_fol
 from radiomics_npc.cohort.matching import match_patients
 from radiomics_npc.cohort.outcome import Outcome
 from radiomics_npc.cohort.regions import image_names
+from radiomics_npc.cohort.simulated_mark import lie_in_simulated
 from radiomics_npc.cohort.stage_checks import check_stages
 from radiomics_npc.cohort.tables import read_cells
 from radiomics_npc.config import read_settings
-from radiomics_npc.errors import CohortError
 from radiomics_npc.settings import ClinicalSettings, CohortSettings
 
 __all__ = ["read_cohort"]
@@ -200,16 +199,4 @@ def _is_simulated(settings: CohortSettings, cases: list[Case]) -> bool:
     files = [files.image for case in cases for files in case.images.values()]
     table = None if settings.clinical is None else settings.clinical.file
     starts = [path for path in (settings.path, table) if path is not None] + files
-    folders = {folder for start in starts for folder in (start, *list(start.absolute().parents)[:4])}
-    return any(_says_simulated(folder / "dataset.json") for folder in folders)
-
-
-def _says_simulated(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        # guessing here could show simulated patients as real ones
-        raise CohortError("dataset.json is damaged", "Restore it, or simulate the cohort again.") from error
-    return isinstance(content, dict) and content.get("simulated") is True
+    return lie_in_simulated(starts)
