@@ -23,6 +23,13 @@ Source = Annotated[
 Jobs = Annotated[int, typer.Option(min=0, help="Processes; 0 takes all cores.")]
 
 
+def _table(path: Path) -> Path:
+    """Refuse a table that could not be written, before anything is measured."""
+    if path.is_dir() or path.suffix not in (".csv", ".parquet"):
+        raise typer.BadParameter(f"{path.name} is no table. Name a .csv or .parquet file.")
+    return path
+
+
 class Format(StrEnum):
     """What images can be converted to."""
 
@@ -67,7 +74,9 @@ def _finish(result: Any, *paths: Path) -> None:
 @app.command()
 def describe(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Folder for the tables (CSV, HTML, Word).")] = Path("description"),
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for the tables (CSV, HTML, Word).")
+    ] = Path("description"),
     jobs: Jobs = 0,
 ) -> None:
     """Tables 1 to 4 of the published data set for any cohort, beside the published figures."""
@@ -80,7 +89,9 @@ def describe(
 @app.command()
 def metadata(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The .csv or .parquet to be written.")] = Path("meta_data.csv"),
+    out: Annotated[Path, typer.Option(callback=_table, help="The .csv or .parquet to be written.")] = Path(
+        "meta_data.csv"
+    ),
     jobs: Jobs = 0,
 ) -> None:
     """Acquisition parameters of every series, as meta_data.csv of the published data set."""
@@ -93,7 +104,7 @@ def metadata(
 @app.command()
 def morphology(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The .csv or .parquet to be written.")] = Path(
+    out: Annotated[Path, typer.Option(callback=_table, help="The .csv or .parquet to be written.")] = Path(
         "morphological_parameters.csv"
     ),
     jobs: Jobs = 0,
@@ -111,7 +122,9 @@ def agreement(
     second: Annotated[
         Path | None, typer.Argument(help="Those of the other; none: both lie in FIRST.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for tables, page and figures.")] = Path("agreement"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for tables, page and figures.")] = Path(
+        "agreement"
+    ),
     tolerance: Annotated[
         list[float] | None, typer.Option(help="Of the surface distance, in mm; may be repeated.")
     ] = None,
@@ -171,12 +184,14 @@ def convert(
     size: Annotated[int | None, typer.Option(min=1, help="Rows and columns of every slice, as 256.")] = None,
     spacing: Annotated[float | None, typer.Option(help="Pixel size in mm, instead of --size.")] = None,
     interpolation: Annotated[Interpolation, typer.Option(help="Of images.")] = Interpolation.linear,
-    bits: Annotated[int | None, typer.Option(help="8 or 16, of TIFF; by default values as stored.")] = None,
+    bits: Annotated[int | None, typer.Option(help="8 or 16: scale to whole numbers; else as stored.")] = None,
     window: Annotated[
-        tuple[float, float] | None, typer.Option(help="TIFF: the two values that become black and white.")
+        tuple[float, float] | None,
+        typer.Option(help="With --bits: the values that become 0 and the highest number."),
     ] = None,
     percentiles: Annotated[
-        tuple[float, float] | None, typer.Option(help="TIFF: the same by percentiles of the series.")
+        tuple[float, float] | None,
+        typer.Option(help="The same by percentiles of each series; by default 1 and 99."),
     ] = None,
     slices: Annotated[bool, typer.Option(help="TIFF: one file a slice.")] = False,
     sequence: Annotated[list[str] | None, typer.Option(help="t1, t2 or ce_t1; may be repeated.")] = None,
@@ -201,12 +216,14 @@ def convert(
 
 @app.command()
 def download(
-    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    out: Annotated[Path, typer.Argument(file_okay=False, help="Folder for the files.")],
     record: Annotated[str, typer.Argument(help="Number or DOI of a Zenodo record.")] = "13131827",
     file: Annotated[list[str] | None, typer.Option(help="Only this file; may be repeated.")] = None,
     unpack: Annotated[bool, typer.Option(help="Unpack archives.")] = True,
     base_url: Annotated[str | None, typer.Option(help="Another server of the same kind.")] = None,
-    patience: Annotated[float, typer.Option(help="Seconds to wait for a server that does not answer.")] = 120,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a server that is silent.")
+    ] = 120,
 ) -> None:
     """Download a data set from Zenodo; the only command that uses a network."""
     from radiomics_npc.dataset.download import ZENODO

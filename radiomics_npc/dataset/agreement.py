@@ -186,7 +186,7 @@ def compare_masks(
     >>> found.table[["patient_id", "sequence", "dice"]].round(3).to_numpy().tolist()
     [['1', 't1', 0.9], ['2', 't1', 0.857]]
     """
-    tolerances = tuple(float(t) for t in tolerances_mm)
+    tolerances = tuple(dict.fromkeys(float(t) for t in tolerances_mm))
     if any(not t >= 0 for t in tolerances):
         raise ConfigError("a tolerance is negative", "Give tolerances in mm, such as 1 and 2.")
     if on_mismatch not in (None, "error", "resample"):
