@@ -19,6 +19,8 @@ import SimpleITK as sitk
 
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
+from radiomics_npc.dataset.agreement import compare_masks
+from radiomics_npc.dataset.describe import describe
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.page import nomogram_page
 from radiomics_npc.report.checklist_page import checklists_html
@@ -160,6 +162,24 @@ def _check(folder: Path) -> Path:
     return CheckReport(found).write(folder)[1]
 
 
+def _data_set(folder: Path) -> dict[str, Path]:
+    """A cohort beside the published one, and two raters: with what is missing, failed and unmatched."""
+    cases = [Case(f"{k:03d}", {"t1": _image(folder / f"{k}", empty=k == 4)}) for k in range(1, 5)]
+    clinical = pd.DataFrame(
+        {"stage": ["I", "IVA", "IVC", None], "T": ["T1", "T4", "T2", "T3"], "N": ["N0", "N1", "N3", "N1"],
+         "M": ["M0"] * 4, "sex": ["male", None, "female", "male"], "pathology": [NASTY] * 4,
+         "age": [15.0, 50.0, 40.0, 60.0]},
+        index=[case.patient_id for case in cases],
+    )  # fmt: skip
+    cohort = Cohort(tuple(cases), clinical, sequences=("t1",), simulated=True)
+    described = describe(cohort, jobs=1, progress=False).write(folder / "description")
+    other = [Case(c.patient_id, {"t1": _image(folder / f"other {c.patient_id}")}) for c in cases[1:]]
+    raters = [Cohort(tuple(who), sequences=("t1",), simulated=True) for who in (cases, other)]
+    agreed = compare_masks(*raters, names=(NASTY, "rater 2"), jobs=1, progress=False)
+    paths = [*described, *agreed.write(folder / "agreement")]
+    return {path.stem: path for path in paths if path.suffix == ".html"}
+
+
 @pytest.fixture(scope="session")
 def pages(nomogram, whole_content, tmp_path_factory) -> dict[str, Path]:
     """Every page that a study writes, by name."""
@@ -172,4 +192,4 @@ def pages(nomogram, whole_content, tmp_path_factory) -> dict[str, Path]:
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     made = {name: folder / f"{name}.html" for name in texts}
-    return made | {"quality": _quality(folder), "check": _check(folder)}
+    return made | _data_set(folder) | {"quality": _quality(folder), "check": _check(folder)}

@@ -13,9 +13,9 @@ from tests.browser.printed import A4, read_pdf
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-PAGES = ["nomogram", "report", "quality", "checklists", "check"]
+PAGES = ["nomogram", "report", "quality", "checklists", "check", "description", "agreement"]
 DESKTOP, PHONE = (1400, 900), (390, 844)
-SHEETS = {"nomogram": A4[::-1], "checklists": A4[::-1]}
+SHEETS = dict.fromkeys(("nomogram", "checklists", "description", "agreement"), A4[::-1])
 WORDS = {
     "nomogram": ["Nomogram: recurrence-free survival", "Research use only", "Total points and probability"],
     "report": [
@@ -27,6 +27,21 @@ WORDS = {
     ],
     "quality": ["Images and contours", "implausible volume", "1.12 cm³"],
     "checklists": ["TRIPOD+AI", "CLEAR", "METRICS", "to be filled by you"],
+    "description": [
+        "SIMULATED PATIENTS",
+        "Scanners, simulated patients",
+        "Not known",
+        "146 (52.7%)",
+        "sum to 278",
+        "What could not be read",
+    ],
+    "agreement": [
+        "SIMULATED PATIENTS",
+        "HD95 (mm)",
+        "ICC(2,1)",
+        "the first is empty",
+        "Masks that only one has",
+    ],
     "check": ["Cohort check", "mask is empty: nothing is drawn", "Draw it again."],
 }
 
