@@ -39,9 +39,9 @@ def read_cohort(source: CohortSettings | Path | str | dict[str, Any]) -> Cohort:
     Parameters
     ----------
     source : CohortSettings, path or dict
-        Settings; or a ``study.yaml``; or a folder, whose layout is guessed; or a
-        manifest (CSV or XLSX); or the content of a study, or of its ``cohort``
-        part, as a dictionary.
+        Settings; or a ``study.yaml``; or a folder, whose ``manifest.csv`` is
+        read or, without, whose layout is guessed; or a manifest (CSV or XLSX);
+        or the content of a study, or of its ``cohort`` part, as a dictionary.
 
     Returns
     -------
@@ -124,6 +124,7 @@ def _settings(source: CohortSettings | Path | str | dict[str, Any]) -> CohortSet
     if isinstance(source, dict) and "cohort" not in source:
         source = {"cohort": source}
     elif isinstance(source, str | Path) and _holds_images(path := Path(source)):
+        path = beside if (beside := path / "manifest.csv").is_file() else path
         source = {"cohort": {"path": str(path), "layout": guess_layout(path)}}
     if isinstance(source, dict):
         # only the cohort is read here, so what a study would do with it must not matter

@@ -14,6 +14,7 @@ from pathlib import Path
 from radiomics_npc.cohort.cases import Case, ImageFiles, Label
 from radiomics_npc.cohort.findings import Finding
 from radiomics_npc.cohort.labels import as_label
+from radiomics_npc.cohort.region_names import find_name
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.errors import CohortError
 
@@ -205,6 +206,7 @@ def _which_one(found: list[FoundCase]) -> Finding:
 def _chosen(image: FoundImage, parts: Sequence[Label], optional: bool) -> tuple[ImageFiles, list[str]]:
     """Files of one region, and the parts of it that this patient does not have (``GTVnd?`` need not be)."""
     masks = image.masks
+    parts = [_spelled(part, masks.names) for part in parts]
     files = {plain(name): path for name, path in masks.files.items()}
     single = [files[plain(str(part))] for part in parts if plain(str(part)) in files]
     if single or masks.whole is None:
@@ -223,6 +225,15 @@ def _chosen(image: FoundImage, parts: Sequence[Label], optional: bool) -> tuple[
         own = value if isinstance(value, tuple) else (value,)
         values.extend(f"{v}?" if mark else v for v in own)
     return ImageFiles(image.image, masks.whole, as_label(values), image.series), []
+
+
+def _spelled(part: Label, names: Iterable[str]) -> Label:
+    """A part by the name that a structure has here, if one means the same."""
+    if not isinstance(part, str):
+        return part
+    bare = part.removesuffix("?").strip()
+    name = find_name(names, bare)
+    return part if name is None else name + ("?" if part.endswith("?") else "")
 
 
 def _may_lack(part: Label, optional: bool) -> bool:
@@ -250,6 +261,7 @@ def _misnamed(found: list[FoundCase], regions: Regions) -> list[Finding]:
     if not known or whole:  # what a file names inside is known to its reader alone
         return []
     alike = {plain(name) for name in known}
+    everywhere = [image.masks.names for case in found for image in case.images.values()]
     labeled = any(image.masks.whole is not None for case in found for image in case.images.values())
     shown = ", ".join(sorted(known)[:12])
     return [
@@ -260,5 +272,9 @@ def _misnamed(found: list[FoundCase], regions: Regions) -> list[Finding]:
         )
         for region, parts in regions.items()
         for part in parts
-        if (plain(part) not in alike if isinstance(part, str) else not labeled)
+        if (
+            not any(plain(str(_spelled(part, names))) in alike for names in everywhere)
+            if isinstance(part, str)
+            else not labeled
+        )
     ]

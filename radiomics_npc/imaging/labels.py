@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
 from radiomics_npc.cohort.cases import Label
 from radiomics_npc.cohort.labels import parse_label
+from radiomics_npc.cohort.region_names import ALIASES, name_comparisons
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.errors import MaskError, RegionAbsentError
 
 __all__ = ["ALIASES", "Region", "as_optional", "find_regions", "parse_label"]
 
-#: Names of one target volume, reduced to letters and digits. GTVp and GTVn: AAPM TG-263 (Mayo et al.,
-#: Int J Radiat Oncol Biol Phys 2018;100:1057) and the guideline for nasopharyngeal carcinoma (Lee et al.,
-#: Radiother Oncol 2018;126:25). GTVnx and GTVnd: what Chinese centers and SegRap2023 write. Numbered
-#: or sided volumes (GTVn1, GTVnd_L) are others: merge them by name.
-ALIASES: Final[dict[str, frozenset[str]]] = {
-    "GTVp": frozenset({
-        "gtvp", "gtvprim", "gtvprimary", "gtvpri", "gtvt", "gtvnx", "gtvnp", "gtvnasopharynx", "gtvtumor",
-        "gtvtumour", "primary", "primarytumor", "primarytumour", "tumorprimary", "tumourprimary",
-        "neoplasmprimary", "primaryneoplasm", "原发灶", "鼻咽肿瘤", "鼻咽原发灶",
-    }),
-    "GTVn": frozenset({
-        "gtvn", "gtvnd", "gtvln", "gtvnode", "gtvnodes", "gtvnodal", "gtvlymphnode", "gtvlymphnodes", "node",
-        "nodes", "lymphnode", "lymphnodes", "nodaltumor", "nodaltumour", "metastaticlymphnode",
-        "metastaticlymphnodes", "转移淋巴结", "淋巴结", "颈部淋巴结",
-    }),
-    "GTV": frozenset({
-        "gtv", "gtvmass", "grosstumorvolume", "grosstumourvolume", "tumor", "tumour", "lesion", "mass",
-        "neoplasm", "肿瘤", "病灶",
-    }),
-}  # fmt: skip
 _MOST_NAMES = 12
 
 
@@ -153,20 +133,10 @@ def _find(regions: Sequence[Region], wanted: Label, file: str) -> Region:
             "Give the value of the region, or put a table of names beside the file (ITK-SNAP labels, a .ctbl"
             " of 3D Slicer, or dataset.json).",
         )
-    for same in _comparisons(wanted):
+    for same in name_comparisons(wanted):
         if there := [r for r in regions if any(same(name) for name in r.names)]:
             return _one(there, wanted, file)
     raise RegionAbsentError(f"{file} has no segment {wanted!r}", _what_is_there(regions, wanted))
-
-
-def _comparisons(wanted: str) -> Iterator[Callable[[str], bool]]:
-    """Ways in which a name may be the one wanted, the strictest first."""
-    yield lambda name: name == wanted
-    short = plain(wanted)
-    if short:
-        yield lambda name: plain(name) == short
-    alike = frozenset().union(*(names for names in ALIASES.values() if short in names))
-    yield lambda name: plain(name) in alike
 
 
 def _one(there: Iterable[Region], wanted: Label, file: str) -> Region:

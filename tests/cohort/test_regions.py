@@ -116,6 +116,18 @@ def test_the_check_counts_who_lacks_an_optional_region(dataset):
     ]
 
 
+def test_a_structure_is_found_by_another_name_of_the_same_volume():
+    files = {"GTVp": Path("GTVp.nii"), "GTV_LN": Path("ln.nii")}
+    one = FoundCase("1", {"t1": FoundImage(Path("t1.nii"), Structures(files=files))})
+    wanted = {"primary": ["gtv-nx"], "nodes": ["GTVnd?"]}
+    (case,), findings = assign_regions([one], wanted)
+    assert [pair.mask.name for pair in case.images.values()] == ["GTVp.nii", "ln.nii"]
+    assert not findings
+    files["GTVnx"] = Path("nx.nii")  # now two are the primary tumor
+    (_, findings) = assign_regions([one], {"primary": ["gtv-t"]})
+    assert "nobody has a structure 'gtv-t'" in findings[0].problem
+
+
 def test_a_region_that_must_be_there_is_an_error(dataset):
     errors = check_cohort(cohort_of(dataset, optional=()), jobs=1).errors
     assert {(f.patient_id, f.sequence) for f in errors} == {
