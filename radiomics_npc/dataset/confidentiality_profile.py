@@ -100,8 +100,8 @@ _TEXTS: Final = _tags("Manufacturer ManufacturerModelName SoftwareVersions Seque
 _EMPTIED: Final = _tags("PositionReferenceIndicator ContentDescription ContentCreatorName")
 _CODE_TEXTS: Final = _tags("CodeValue LongCodeValue CodingSchemeDesignator CodeMeaning")
 _LABELS: Final = _tags("ROIName SegmentLabel")
-_BULK: Final = _tags("PixelData FloatPixelData DoubleFloatPixelData LUTData "
-    "ExtendedOffsetTable ExtendedOffsetTableLengths")  # fmt: skip
+_BULK: Final = _tags("PixelData FloatPixelData DoubleFloatPixelData LUTData RedPaletteColorLookupTableData "
+    "GreenPaletteColorLookupTableData BluePaletteColorLookupTableData")  # fmt: skip
 #: Needed to read an image even where acquisition parameters are not kept.
 _GEOMETRY: Final = _tags(
     "SliceThickness SpacingBetweenSlices PatientPosition NominalScannedPixelSpacing "

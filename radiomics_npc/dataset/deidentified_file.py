@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels.utils import get_expected_length
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -21,6 +20,7 @@ from radiomics_npc.dataset.header_cleaning import DUMMY_DATE, HeaderCleaner
 from radiomics_npc.dataset.header_survey import Surveyed, uids_of
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.leftovers import find_leftovers
+from radiomics_npc.dataset.pixel_streams import settle_pixels
 from radiomics_npc.dataset.pseudonyms import Pseudonyms, shift_date
 from radiomics_npc.errors import ImageError
 from radiomics_npc.simulate.dicom import COMMENT
@@ -116,8 +116,8 @@ def _one(
     try:
         with as_found():
             source = read_object(path)
-            old_uids = uids_of(source) | uids_of(source.file_meta)
             cleaned = _cleaned(source, cleaner, surveyed)
+            old_uids = uids_of(source) | uids_of(source.file_meta)
             name = _name(cleaned, work.pseudonym, surveyed)
         if name in taken:
             return Written(surveyed.number, problem="another file has the same SOPInstanceUID: a copy")
@@ -156,7 +156,7 @@ def _cleaned(source: Dataset, cleaner: HeaderCleaner, surveyed: Surveyed) -> Dat
     cleaner.functional_groups = 0x52009229 in source
     try:
         cleaned = cleaner.clean(source)
-        _require_pixels(source, cleaned)
+        settle_pixels(source, cleaned)
     except ImageError:
         raise
     except Exception as error:
@@ -173,18 +173,6 @@ def _cleaned(source: Dataset, cleaner: HeaderCleaner, surveyed: Surveyed) -> Dat
     meta.ImplementationVersionName = "RADIOMICS_NPC"
     cleaned.file_meta = meta
     return cleaned
-
-
-def _require_pixels(source: Dataset, cleaned: Dataset) -> None:
-    """Refuse images whose pixels are cut off, and drop what lies behind the last one."""
-    if "PixelData" not in cleaned or source.file_meta.TransferSyntaxUID.is_encapsulated:
-        return
-    wanted = get_expected_length(source)
-    pixels = cleaned.PixelData
-    if len(pixels) < wanted:
-        raise ImageError("truncated: pixels are missing", _EXPORT)
-    if len(pixels) > wanted + wanted % 2:
-        cleaned["PixelData"].value = pixels[:wanted] + b"\0" * (wanted % 2)
 
 
 def _declare(cleaned: Dataset, options: Options, simulated: bool) -> None:

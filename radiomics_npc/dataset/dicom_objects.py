@@ -143,6 +143,10 @@ def burned_in(header: Dataset) -> str:
         return "a screen save may have text burned in"
     if modality in ("ES", "XC", "GM", "OT", "DOC"):
         return "images of this modality may have text burned in"
+    if any(
+        0x6000 <= t.group <= 0x60FF and t.element == 0x0102 and header[t].value for t in list(header.keys())
+    ):
+        return "an overlay in unused bits of the pixels may hold text"
     if modality in ("MR", "CT", "PT") and int(header.get("SamplesPerPixel") or 1) > 1:
         return "a color picture among images of this modality is drawn by software, often with text"
     return ""

@@ -15,6 +15,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 from radiomics_npc.cohort.sequence_headers import SeriesHeaders
+from radiomics_npc.dataset.coded_terms import clean_code, code_meaning, is_body_part
 from radiomics_npc.dataset.confidentiality_profile import (
     Action,
     Options,
@@ -23,7 +24,7 @@ from radiomics_npc.dataset.confidentiality_profile import (
     keyword,
 )
 from radiomics_npc.dataset.dicom_objects import element_vr, values_of
-from radiomics_npc.dataset.header_values import clean_label, code_meaning, most_values, spells_text
+from radiomics_npc.dataset.header_values import clean_label, most_values, spells_text, table_fits
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.pseudonyms import Pseudonyms, shift_date
 from radiomics_npc.errors import ImageError
@@ -38,9 +39,9 @@ _DUMMIES: Final = {
 _SMALL: Final = ("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _TIME = re.compile(r"([01]\d|2[0-3]):?([0-5]\d)?:?([0-5]\d|60)?(\.\d{1,6})?")
-_TERM = re.compile(r"[A-Z0-9_ ]{0,16}")
-_SCHEME = re.compile(r"[A-Z0-9][A-Za-z0-9_.-]{0,15}")
-_CODE_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,15}")
+_TERM = re.compile(r"(?!.*\d{5})[A-Z0-9_ ]{0,16}")
+_SCHEME = re.compile(r"(?!.*\d{5})[A-Z0-9][A-Za-z0-9_.-]{0,15}")
+_PIXEL_GROUP: Final = 0x7FE0
 _AGENT = re.compile(
     r"gad[a-z]*|gd|gd-?[a-z]*dtpa|gd-?dota|omniscan|magnevist|multihance|dotarem|prohance|vueway|elucirem"
     r"|clariscan|primovist|eovist|artirem|pixxoscan|magnegita|magnescope|meglumine|dimeglumine|acid|salt|sodium"
@@ -86,8 +87,14 @@ class HeaderCleaner:
     named: Counter[str] = field(default_factory=Counter)
     functional_groups: bool = False
 
-    def clean(self, header: Dataset) -> Dataset:
+    def clean(self, header: Dataset, *, nested: bool = False) -> Dataset:
         """Return a new dataset that holds what may stay; the given one is not changed.
+
+        Parameters
+        ----------
+        header : Dataset
+        nested : bool
+            It is an item of a sequence, in which no pixels may lie, such as those of an icon.
 
         Raises
         ------
@@ -97,7 +104,8 @@ class HeaderCleaner:
         cleaned = Dataset()
         for key in sorted(header.keys()):
             tag = int(key)
-            action, value, vr = self._apply(header, tag)
+            within = nested and tag >> 16 == _PIXEL_GROUP
+            action, value, vr = (Action.REMOVE, None, "") if within else self._apply(header, tag)
             self.counts[_shown(tag), keyword(tag), str(action)] += 1
             if value is not None:
                 element = DataElement(tag, vr, value, already_converted=vr != "PN")
@@ -157,8 +165,12 @@ class HeaderCleaner:
     def _keep(self, header: Dataset, element: DataElement) -> Any:
         if element.VR == "CS":
             return self._term(header, element)
+        if element.value is None:
+            return None
         if element.VR in ("OB", "OW", "OF", "OD", "OV", "OL") or element.tag == 0x7FE00010:
-            return element.value
+            tag = int(element.tag)
+            fits = tag >> 16 == _PIXEL_GROUP or table_fits(header, tag, element.value)
+            return element.value if fits else None
         return self._number(header, element)
 
     def _number(self, header: Dataset, element: DataElement) -> Any:
@@ -183,6 +195,8 @@ class HeaderCleaner:
         """Take terms over; one that is none, or tells the patient, becomes OTHER, or goes if alone."""
         values = [str(v).strip() for v in values_of(element.value)]
         fixed = keyword(int(element.tag)) in _FIXED
+        if element.tag == 0x00180015 and not all(map(is_body_part, values)):
+            return None
         sound = [bool(_TERM.fullmatch(v)) and (fixed or not self.identities.occur_in(v)) for v in values]
         if len(values) <= 1 or not any(sound):
             return element.value if all(sound) and element.value is not None else None
@@ -194,14 +208,15 @@ class HeaderCleaner:
         if any(self.identities.occur_in(v) or len(v) > 64 or not v.isprintable() for v in values):
             return None
         if name == "CodeMeaning":
-            return code_meaning(header, values)
-        pattern = {"CodeValue": _CODE_VALUE, "LongCodeValue": _CODE_VALUE, "CodingSchemeDesignator": _SCHEME}
-        if name in pattern and not all(pattern[name].fullmatch(v.strip()) for v in values):
+            return code_meaning(header)
+        if name in ("CodeValue", "LongCodeValue"):
+            return clean_code(header, values[0]) if values else ""
+        if name == "CodingSchemeDesignator" and not all(_SCHEME.fullmatch(v.strip()) for v in values):
             return None
         return element.value if element.value is not None else ""
 
     def _recurse(self, header: Dataset, element: DataElement) -> Any:
-        items = [self.clean(item) for item in element.value]
+        items = [self.clean(item, nested=True) for item in element.value]
         return Sequence(items) if not items or any(len(item) for item in items) else None
 
     def _uid(self, header: Dataset, element: DataElement) -> Any:

@@ -38,7 +38,7 @@ _IDENTIFYING: Final = re.compile(
     r"|Location|Issuer|Author|Recorder|Transcriber|Interpreter|Physician|Operator|Residence|Rank|AccessionNumber"
 )
 _DESCRIBING: Final = re.compile(
-    r"^(ProtocolName|ROIName|StructureSetName|RTPlanName|EntityName|PositionAcquisitionTemplateName|TrackingID"
+    r"^(ProtocolName|ROIName|StructureSetName|RTPlanName|EntityName|ImageID|PositionAcquisitionTemplateName|TrackingID"
     r"|SegmentLabel)$"
 )
 _KEPT: Final = (Action.KEEP, Action.CLEAN, Action.RECURSE, Action.LABEL, Action.SEX, Action.AGENT)

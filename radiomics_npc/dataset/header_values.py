@@ -1,4 +1,4 @@
-"""Single values of a header that may stay: names of regions, meanings of codes, numbers that are numbers."""
+"""Single values of a header that may stay: names of regions, lookup tables, numbers that are numbers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any, Final
 import numpy as np
 from pydicom.datadict import dictionary_has_tag, dictionary_VM
 from pydicom.dataset import Dataset
-from pydicom.sr._concepts_dict import concepts
 
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.written_dates import has_date
 
-__all__ = ["clean_label", "code_meaning", "most_values", "spells_text"]
+__all__ = ["clean_label", "most_values", "spells_text", "table_fits"]
 
 _BINARY: Final = {
     "US": "<u2", "SS": "<i2", "UL": "<u4", "SL": "<i4", "UV": "<u8", "SV": "<i8", "FL": "<f4", "FD": "<f8",
+}  # fmt: skip
+#: LUTData and the color tables, and their descriptors.
+_DESCRIPTORS: Final = {
+    0x00283006: 0x00283002, 0x00281201: 0x00281101, 0x00281202: 0x00281102, 0x00281203: 0x00281103,
 }  # fmt: skip
 
 
@@ -40,16 +43,14 @@ def clean_label(name: str, identities: Identities) -> str | None:
     )
 
 
-def code_meaning(header: Dataset, values: list[str]) -> str | None:
-    """Name a code as its dictionary does; else as the file does, if that is words."""
-    code = str(header.get("CodeValue") or "").strip()
-    scheme = str(header.get("CodingSchemeDesignator") or "").strip()
-    dictionary: dict[str, dict[str, tuple[str, list[int]]]] = concepts.get(scheme, {})  # type: ignore[assignment]
-    for known in dictionary.values():
-        if code in known:
-            return str(known[code][0])
-    said = values[0] if values else ""
-    return said if re.fullmatch(r"[^\W\d_][\w ,()'/+-]*", said) and not re.search(r"\d{4,}", said) else None
+def table_fits(header: Dataset, tag: int, data: bytes) -> bool:
+    """Whether a lookup table has the length that its descriptor says, and is none of letters."""
+    descriptor = header.get(_DESCRIPTORS.get(tag, 0))
+    values = list(descriptor.value) if descriptor is not None and descriptor.value else [0]
+    entries = int(values[0]) or 2**16
+    return len(data) in (entries, entries + entries % 2, 2 * entries) and not (
+        len(data) >= 8 and re.fullmatch(rb"[\x20-\x7e\0]+", data)
+    )
 
 
 def spells_text(vr: str, values: list[Any]) -> bool:

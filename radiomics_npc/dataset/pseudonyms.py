@@ -37,7 +37,7 @@ SECRET_VARIABLE: Final = "RADIOMICS_NPC_SECRET"
 _LEAST_BYTES: Final = 16
 _MOST_DAYS: Final = 3650
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_CONTEXT_UIDS = re.compile(r"1\.2\.840\.10008\.(6\.1|2\.16|1\.4|1\.5|15\.0)(\.\d{1,4}){1,3}")
+_CONTEXT_UIDS = re.compile(r"1\.2\.840\.10008\.6\.1\.\d{1,4}")
 
 
 def read_secret(file: Path | None, default: Path) -> tuple[bytes, Path | None, bool]:

@@ -7,7 +7,10 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import apply_color_lut
 from pydicom.sequence import Sequence
+from pydicom.uid import JPEGBaseline8Bit
 
 from radiomics_npc.cohort.dicom_headers import series_headers
 from radiomics_npc.cohort.sequences import recognize_sequence
@@ -164,3 +167,104 @@ def test_sequences_are_recognized_as_before_or_again_not(tmp_path):
         assert recognize_sequence(series_headers(after[number])) == before[number], series
     assert {"t1", "t2", "ce_t1", None} == set(before.values())
     assert after[12].SeriesDescription == "not T1 or T2: diffusion"
+
+
+SECRET = b"Huangfu, wife of the mayor....  "
+
+
+def test_no_text_in_tables_nested_pixels_or_further_pixel_attributes(through):
+    def change(header):
+        lut = item(LUTDescriptor=[16, 0, 16])
+        lut.add_new(0x00283006, "OW", SECRET)
+        good = item(LUTDescriptor=[4, 0, 16])
+        good.add_new(0x00283006, "OW", np.array([0, 1000, 2000, 3000], "<u2").tobytes())
+        header.ModalityLUTSequence, header.VOILUTSequence = Sequence([lut]), Sequence([good])
+        icon = item()
+        icon.add_new(0x7FE00010, "OB", SECRET)
+        header.AnatomicRegionSequence = Sequence([icon])
+        header.add_new(0x7FE00001, "OV", SECRET)
+        header.add_new(0x7FE00008, "OF", SECRET)
+        header.add_new(0x00282000, "OB", SECRET)
+
+    header, data, _ = through(change)
+    assert b"Huangfu" not in data
+    assert header.pixel_array[7, 7] == 63
+    assert header.VOILUTSequence[0].LUTData == np.array([0, 1000, 2000, 3000], "<u2").tobytes()
+
+
+def test_color_tables_are_kept(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = get_testdata_file("examples_palette.dcm")
+    shutil.copy(path, tmp_path / "in" / "a.dcm")
+    deidentify(tmp_path / "in", tmp_path / "out")
+    old, new = dcmread(path), dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    np.testing.assert_array_equal(
+        apply_color_lut(old.pixel_array, old), apply_color_lut(new.pixel_array, new)
+    )
+
+
+def test_codes_and_terms_that_no_dictionary_has(through):
+    def change(header):
+        header.ProcedureCodeSequence = Sequence([
+            item(CodeValue="NPC1", CodingSchemeDesignator="99HIS", CodeMeaning="wife of mayor Huangfu"),
+            item(CodeValue="REQ0091823", CodingSchemeDesignator="99HIS", CodeMeaning="MR"),
+            item(CodeValue="T-D1100", CodingSchemeDesignator="SRT", CodeMeaning="mayor Huangfu"),
+            item(CodeValue="mm2/s", CodingSchemeDesignator="UCUM", CodeMeaning="Huangfu"),
+        ])  # fmt: skip
+        header.BodyPartExamined = "DR HUANGFU"
+        header.ImageType = ["ORIGINAL", "PRIMARY", "M", "REQ0091823"]
+
+    header, data, _ = through(change)
+    assert b"huangfu" not in data.lower()
+    assert b"0091823" not in data
+    assert [(c.CodeValue, c.CodeMeaning) for c in header.ProcedureCodeSequence] == [
+        ("NPC1", "NPC1"), ("REMOVED", "REMOVED"), ("T-D1100", "Head structure (body structure)"),
+        ("mm2/s", "mm2/s"),
+    ]  # fmt: skip
+    assert list(header.ImageType) == ["ORIGINAL", "PRIMARY", "M", "OTHER"]
+    assert "BodyPartExamined" not in header
+
+
+def test_uids_under_the_root_of_the_standard(through):
+    def change(header):
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = "1.2.840.10008.1.4.1961.417"
+        header.SeriesInstanceUID = "1.2.840.10008.2.16.2088.3151"
+        header.FrameOfReferenceUID = "1.2.840.10008.1.4.1.1"  # Talairach
+
+    header, _, _ = through(change)
+    assert header.SOPInstanceUID.startswith("2.25.")
+    assert header.SeriesInstanceUID.startswith("2.25.")
+    assert header.FrameOfReferenceUID == "1.2.840.10008.1.4.1.1"
+
+
+def test_comments_in_compressed_streams(through):
+    stream = b"\xff\xd8\xff\xfe\x00\x22" + SECRET + b"\xff\xe1\x00\x22" + SECRET + b"\xff\xd9" + SECRET
+
+    def change(header):
+        header.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        header.PixelData = encapsulate([stream])
+        header["PixelData"].VR = "OB"
+
+    _, data, _ = through(change)
+    assert b"Huangfu" not in data
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_jpeg_app14_dcmd.dcm", "MR_small_jp2klossless.dcm",
+                                  "MR_small_jpeg_ls_lossless.dcm", "SC_rgb_rle_2frame.dcm"])  # fmt: skip
+def test_compressed_pixels_decode_to_the_same(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    shutil.copy(get_testdata_file(name), tmp_path / "in" / "a.dcm")
+    result = deidentify(tmp_path / "in", tmp_path / "out")
+    assert result.failures.empty, result.failures.to_string()
+    new = dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    np.testing.assert_array_equal(dcmread(get_testdata_file(name)).pixel_array, new.pixel_array)
+
+
+def test_an_overlay_in_the_pixels_is_said(through):
+    def change(header):
+        header.BitsStored, header.HighBit = 12, 11
+        header.add_new(0x60000100, "US", 16)
+        header.add_new(0x60000102, "US", 12)
+
+    _, _, result = through(change)
+    assert any("overlay in unused bits" in w for w in result.warnings)
