@@ -27,7 +27,6 @@ __all__ = ["Downloaded", "DownloadedFile", "download"]
 
 ZENODO: Final = "https://zenodo.org/api/records/"
 RECORD: Final = "13131827"  # primary_data.zip; 10900202 has data.zip
-
 _RECORD_FILE: Final = "record.json"
 _NOTE: Final = ".unpacked.json"
 _UNPACKED: Final = 2.0  # how much larger MRI usually is than its archive
@@ -147,9 +146,8 @@ def download(
         raise DownloadError(
             f"{out.name} cannot be written to ({error.strerror})", "Name another folder, or make room."
         ) from error
-    rows = [
-        _describe(out, file, "downloaded" if file.name in fetched else "already there") for file in wanted
-    ]
+    states = dict.fromkeys(fetched, "downloaded")
+    rows = [_describe(out, file, states.get(file.name, "already there")) for file in wanted]
     best = max((row for row in rows if row.patients), key=lambda row: row.patients or 0, default=None)
     return Downloaded(
         out=out,

@@ -6,16 +6,17 @@ number.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import median_low
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from radiomics_npc.cohort.dicom_headers import FRAME_GROUPS, functional_group, plane_of
+from radiomics_npc.dataset.file_geometry import field_of_view, read_geometry
 from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.dicom import is_series
 
@@ -51,16 +52,9 @@ _GROUPS: Final = {
 _TAGS: Final = [
     *_NUMBERS.values(), *_WORDS.values(), "SeriesInstanceUID", "PixelSpacing", "ImagePositionPatient",
     "ImageOrientationPatient", "ScanOptions", "ContrastBolusAgent", "ContrastBolusAgentSequence",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "EchoPulseSequence",
+    "EchoPulseSequence", *FRAME_GROUPS,
 ]  # fmt: skip
 _FAT: Final = ("FS", "FATSAT", "FAT_SAT", "FAT-SAT", "SPIR", "SPAIR", "STIR")
-_SIDECAR: Final = {
-    "echo_time": ("EchoTime", 1000.0), "repetition_time": ("RepetitionTime", 1000.0),
-    "flip_angle": ("FlipAngle", 1.0), "magnetic_field_strength": ("MagneticFieldStrength", 1.0),
-    "slice_thickness": ("SliceThickness", 1.0), "spacing_between_slices": ("SpacingBetweenSlices", 1.0),
-    "echo_train_length": ("EchoTrainLength", 1.0),
-    "scanner_device_name": ("ManufacturersModelName", None), "manufacturer": ("Manufacturer", None),
-}  # fmt: skip
 _ONE_PLACE_MM = 1e-3  # slices nearer than this lie at one place: further echoes or time points
 _SAME = 0.01  # share by which a value may differ within a series, and a header from its positions
 
@@ -81,7 +75,7 @@ def read_headers(image: Path, series: str | None = None) -> dict[str, Any]:
     dict
         By :data:`COLUMNS`; None where the file does not say. ``slice_distance_mm`` is measured from the
         positions of the slices, ``spacing_between_slices`` is what the header says; ``remarks`` says where
-        they differ, and which values vary within the series (the median is given).
+        they differ, and which values vary within the series (the lower median is given).
 
     Raises
     ------
@@ -90,7 +84,7 @@ def read_headers(image: Path, series: str | None = None) -> dict[str, Any]:
     """
     if not image.exists():
         raise ImageError(f"{image.name} does not exist", "Check the path, or the name in the manifest.")
-    return _dicom(image, series) if is_series(image) else _geometry(image)
+    return _dicom(image, series) if is_series(image) else dict.fromkeys(COLUMNS) | read_geometry(image)
 
 
 def _dicom(image: Path, series: str | None) -> dict[str, Any]:
@@ -140,25 +134,21 @@ def _frames(header: Any) -> list[dict[str, Any]]:
         common |= {name: _number(header.get(tag)) for name, tag in _NUMBERS.items()}
         common |= {name: _word(header.get(tag)) for name, tag in _WORDS.items()}
         common |= {"contrast_agent": _contrast(header), "format": "DICOM"}
-        per_frame = header.get("PerFrameFunctionalGroupsSequence")
-        if not per_frame:
+        if not header.get(FRAME_GROUPS[1]):
             options = header.get("ScanOptions", "absent")
             fat = None if options == "absent" else _suppressed(options)
             return [common | {"fat_saturation": fat} | _place(header, header)]
-        shared = (header.get("SharedFunctionalGroupsSequence") or [None])[0]
         common |= {"format": "DICOM, enhanced", "scanning_sequence": _word(header.get("EchoPulseSequence"))}
-        return [common | _of_groups(frame, shared, common) for frame in per_frame]
+        return [
+            common | _of_groups(header, frame, common) for frame in range(len(header[FRAME_GROUPS[1]].value))
+        ]
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise ImageError("a header holds a value of another kind", "Export the series again.") from error
 
 
-def _of_groups(frame: Any, shared: Any, common: dict[str, Any]) -> dict[str, Any]:
+def _of_groups(header: Any, frame: int, common: dict[str, Any]) -> dict[str, Any]:
     def group(name: str) -> Any:
-        for part in (frame, shared):
-            found = None if part is None else part.get(name)
-            if found:
-                return found[0]
-        return {}
+        return functional_group(header, frame, name) or {}
 
     found: dict[str, Any] = {name: _number(group(where).get(tag)) for name, (where, tag) in _GROUPS.items()}
     found = {name: common[name] if value is None else value for name, value in found.items()}
@@ -210,12 +200,12 @@ def _summary(frames: list[dict[str, Any]], remarks: list[str]) -> dict[str, Any]
     for name in (*_WORDS, "fat_saturation", "contrast_agent", "format"):
         row[name] = _usual([f[name] for f in frames], name, remarks)
     row["pixel_spacing"] = row["rows_mm"]
-    row |= _stack(frames)
+    row |= _stack(frames, remarks)
     said, measured = row["spacing_between_slices"], row["slice_distance_mm"]
     if said is not None and measured is not None and abs(said - measured) > _SAME * measured:
         remarks.append(f"the header says {said:g} mm between slices, their positions {measured:.4g} mm")
     if row["matrix_rows"] and row["rows_mm"]:
-        row["field_of_view"] = _field_of_view(
+        row["field_of_view"] = field_of_view(
             row["matrix_columns"] * row["columns_mm"], row["matrix_rows"] * row["rows_mm"]
         )
     row["remarks"] = "; ".join(remarks)
@@ -229,7 +219,7 @@ def _median(values: Iterable[float | None], name: str, remarks: list[str]) -> fl
     low, high = min(known), max(known)
     if high - low > _SAME * max(abs(low), abs(high)):
         remarks.append(f"{name} varies within the series ({low:g} to {high:g})")
-    return float(np.median(known))
+    return median_low(known)  # a value that occurs: the mean of two echoes is none
 
 
 def _usual(values: Iterable[str | None], name: str, remarks: list[str]) -> str | None:
@@ -239,7 +229,7 @@ def _usual(values: Iterable[str | None], name: str, remarks: list[str]) -> str |
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _stack(frames: list[dict[str, Any]]) -> dict[str, Any]:
+def _stack(frames: list[dict[str, Any]], remarks: list[str]) -> dict[str, Any]:
     """How many slices, how far apart along their normal, and which way they are cut."""
     placed = [f for f in frames if f["position"] is not None and f["cosines"] is not None]
     if not placed:
@@ -247,63 +237,8 @@ def _stack(frames: list[dict[str, Any]]) -> dict[str, Any]:
     normal = np.cross(placed[0]["cosines"][:3], placed[0]["cosines"][3:])
     steps = np.diff(np.sort([float(f["position"] @ normal) for f in placed]))
     steps = steps[steps > _ONE_PLACE_MM]
-    distance = float(np.median(steps)) if len(steps) else None
-    return {"slices": len(steps) + 1, "slice_distance_mm": distance, "orientation": _orientation(normal)}
-
-
-def _orientation(normal: NDArray[np.float64]) -> str:
-    return ("sagittal", "coronal", "axial")[int(np.abs(normal).argmax())]
-
-
-def _field_of_view(width: float, height: float) -> str:
-    """As the data set writes it.
-
-    Examples
-    --------
-    >>> _field_of_view(219.99872, 220.0)
-    '220x220'
-    """
-    return f"{round(width, 1):g}x{round(height, 1):g}"
-
-
-def _geometry(image: Path) -> dict[str, Any]:
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(image))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:  # ITK's message is a page long and holds the absolute path
-        raise ImageError(f"{image.name} cannot be read", "Export or convert it again.") from error
-    size, spacing, direction = reader.GetSize(), reader.GetSpacing(), reader.GetDirection()
-    if len(size) < 3:
-        raise ImageError(f"{image.name} is no 3D image", "Give one volume a file.")
-    axis = len(size) if len(size) > 3 else 3
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {
-        "pixel_spacing": spacing[1], "matrix_rows": float(size[1]), "matrix_columns": float(size[0]),
-        "slices": size[2], "slice_distance_mm": spacing[2],
-        "field_of_view": _field_of_view(size[0] * spacing[0], size[1] * spacing[1]),
-        "orientation": _orientation(np.array(direction).reshape(axis, axis)[:3, 2]),
-        "format": image.name.lower().removesuffix(".gz").rpartition(".")[2], "remarks": "",
-    }  # fmt: skip
-    return row | dict(_sidecar(image))
-
-
-def _sidecar(image: Path) -> Iterator[tuple[str, Any]]:
-    """What the JSON file of the same name says; times there are in seconds."""
-    file = image.with_name(image.name.removesuffix(".gz").rpartition(".")[0] + ".json")
-    if not file.is_file():
-        return
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ImageError(
-            f"{file.name} is damaged", "Convert the series again, or remove the file."
-        ) from error
-    for name, (key, factor) in _SIDECAR.items():
-        value = content.get(key) if isinstance(content, dict) else None
-        if factor is None and isinstance(value, str):
-            yield name, value.strip() or None
-        elif factor is not None and isinstance(value, int | float) and not isinstance(value, bool):
-            yield name, round(factor * value, 6)
+    distance = round(float(np.median(steps)), 6) if len(steps) else None  # what is beyond is rounding
+    if len(steps) and steps.max() - steps.min() > _SAME * steps.max():
+        remarks.append(f"slices lie {steps.min():.4g} to {steps.max():.4g} mm apart")
+    plane = plane_of(placed[0]["cosines"])
+    return {"slices": len(steps) + 1, "slice_distance_mm": distance, "orientation": plane}

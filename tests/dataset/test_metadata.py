@@ -107,6 +107,19 @@ def test_orientation(tmp_path, axis, name):
     assert (row["orientation"], row["slice_distance_mm"]) == (name, 3.0)
 
 
+def test_an_oblique_stack_is_called_so_as_by_the_index_of_series(tmp_path):
+    half = np.sqrt(0.5)
+    cosines = [1, 0, 0, 0, half, half]
+    row = read_headers(
+        write_series(
+            tmp_path / "a", [0.0, 0.1, 0.2], ImageOrientationPatient=cosines,
+            ImagePositionPatient=lambda k: [0.0, -half * k / 3, half * k / 3],
+        )
+    )  # fmt: skip
+    assert row["orientation"] == "oblique"
+    assert row["slice_distance_mm"] == 0.333333  # what lies beyond is the rounding of the header
+
+
 def test_a_gap_in_the_header_is_no_distance(tmp_path):
     row = read_headers(write_series(tmp_path / "a", [0, 5.5, 11, 16.5], SpacingBetweenSlices="0.5"))
     assert (row["spacing_between_slices"], row["slice_distance_mm"]) == (0.5, 5.5)
@@ -116,11 +129,12 @@ def test_a_gap_in_the_header_is_no_distance(tmp_path):
 def test_a_missing_slice_does_not_change_the_distance(tmp_path):
     row = read_headers(write_series(tmp_path / "a", [0, 5, 15, 20, 25]))
     assert (row["slice_distance_mm"], row["slices"]) == (5, 5)
+    assert "slices lie 5 to 10 mm apart" in row["remarks"]
 
 
 def test_what_varies_within_a_series_is_said(tmp_path):
     row = read_headers(write_series(tmp_path / "a", [0, 0, 5, 5], EchoTime=lambda k: ["12", "80"][k % 2]))
-    assert row["echo_time"] == 46
+    assert row["echo_time"] == 12  # a value that occurs; 46 is no echo of this series
     assert "echo_time varies within the series (12 to 80)" in row["remarks"]
     assert row["slices"] == 2
 
