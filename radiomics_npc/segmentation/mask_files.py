@@ -57,10 +57,11 @@ def folder_name(patient_id: str) -> str:
 
     Examples
     --------
-    >>> folder_name("001"), folder_name("a/b"), folder_name("..")
-    ('001', 'a%2Fb', '%2E%2E')
+    >>> folder_name("001"), folder_name("a/b"), folder_name(".."), folder_name("病人 7")
+    ('001', 'a%2Fb', '%2E%2E', '病人 7')
     """
-    name = quote(patient_id, safe=" ")
+    # letters of any script are names; what is none in ASCII may mean something to a file system
+    name = "".join(c if not c.isascii() and c.isalnum() else quote(c, safe=" ") for c in patient_id)
     return name if name.strip(".") else name.replace(".", "%2E")
 
 
