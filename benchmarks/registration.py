@@ -1,16 +1,19 @@
 """How well series are registered, how many failures are flagged, and how masks are best moved.
 
-    python -m benchmarks.registration OUT [--heads 40] [--jobs 0]
+    python -m benchmarks.registration OUT [--heads 40] [--wrong 20] [--jobs 0]
 
 Simulated heads move by up to 10 mm and 8 degrees between T1 and T2 (even numbers) or CE-T1 (odd ones). Every
 registration is judged by its landmarks (target registration error; TG-132: mean below 2 mm, largest below
 5 mm) and by its flags, which know the images alone. Then registrations that are wrong on purpose are judged:
-none at all, of another patient, stuck after 45 mm and 40 degrees. Tables go to OUT as CSV.
+none at all, of another patient, moved away from what was found; and heads are brought 15 to 60 mm and 10 to
+40 degrees apart. Tables go to OUT as CSV; finished heads are kept there, so that it may be stopped and run
+again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,10 +37,9 @@ from radiomics_npc.imaging.registration_quality import assess_registration, targ
 from radiomics_npc.imaging.registration_result import Registration
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
-from radiomics_npc.storage import write_table
+from radiomics_npc.storage import write_json, write_table
 
 METHODS = ("rigid", "bspline", "deu")
-WRONG = ("not registered", "another patient", "moved away")
 _AXES = ["x_mm", "y_mm", "z_mm"]
 
 
@@ -67,36 +69,53 @@ def judged(case: DisplacedHead, made: Registration, **also: Any) -> dict[str, An
     }  # fmt: skip
 
 
-def of_head(seed: int, methods: tuple[str, ...] = METHODS, wrong: bool = True) -> Judged:
-    """Every registration of one head."""
+def about(seed: int) -> dict[str, Any]:
+    return {"head": seed, "sequences": "t1 - ce_t1" if seed % 2 else "t1 - t2"}
+
+
+def sought(seed: int, methods: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One head registered by each method."""
     head = pair(seed)
-    about = {"head": seed, "sequences": "t1 - ce_t1" if seed % 2 else "t1 - t2"}
     made = {name: register(head.moving, head.fixed, name) for name in methods}  # type: ignore[arg-type]
-    rows = [judged(head, one, **about, method=name) for name, one in made.items()]
-    if wrong:
-        rows.append(judged(head, Registration("rigid"), **about, method=WRONG[0]))
-        other = replace(head, moving=pair(seed + 1000).moving)
-        rows.append(judged(other, register(other.moving, other.fixed), **about, method=WRONG[1]))
-        rng = np.random.default_rng([seed, 3])
-        turn, shift = draw_motion(rng, rng.uniform(4, 15), rng.uniform(3, 12))
-        right = made["rigid"]
-        moved = turn @ np.reshape(right.matrix, (3, 3)), np.array(right.translation_mm) + shift
-        away = replace(right, matrix=tuple(moved[0].ravel()), translation_mm=tuple(moved[1]))
-        rows.append(judged(head, away, **about, method=WRONG[2]))
+    return [judged(head, one, **about(seed), method=name) for name, one in made.items()]
+
+
+def wrong(seed: int) -> list[dict[str, Any]]:
+    """Registrations of one head that are no good, and one after a motion that is too large."""
+    head, rng = pair(seed), np.random.default_rng([seed, 3])
+    rows = [judged(head, Registration("rigid"), **about(seed), method="not registered")]
+    other = replace(head, moving=pair(seed + 1000).moving)
+    made = register(other.moving, other.fixed)
+    rows.append(judged(other, made, **about(seed), method="another patient"))
+    right = register(head.moving, head.fixed)
+    turn, shift = draw_motion(rng, rng.uniform(4, 15), rng.uniform(3, 12))
+    moved = turn @ np.reshape(right.matrix, (3, 3)), np.array(right.translation_mm) + shift
+    away = replace(right, matrix=tuple(moved[0].ravel()), translation_mm=tuple(moved[1]))
+    rows.append(judged(head, away, **about(seed), method="moved away"))
+    mm, degrees, far_seed = rng.uniform(15, 60), rng.uniform(10, 40), [seed, 9]
+    turn, shift = draw_motion(np.random.default_rng(far_seed), mm, degrees)
+    moving = displaced_header(head.moving, np.random.default_rng(far_seed), mm, degrees)
+    far = replace(head, moving=moving, true_points=lambda p: head.true_points(p) @ turn.T + shift)
+    made = register(far.moving, far.fixed)
+    return [*rows, judged(far, made, **about(seed), method="rigid, 15 to 60 mm")]
+
+
+def kept(seed: int, out: Path, methods: tuple[str, ...], heads_wrong: int) -> Judged:
+    """Rows of one head, from OUT where they are there already."""
+    rows: list[dict[str, Any]] = []
+    parts = {f"{name}": partial(sought, methods=(name,)) for name in methods}
+    if seed < heads_wrong:
+        parts["wrong"] = wrong
+    for name, make in parts.items():
+        path = out / "heads" / f"{seed:03d}-{name}.json"
+        if not path.exists():
+            write_json(path, [{k: _plain(v) for k, v in row.items()} for row in make(seed)])
+        rows += json.loads(path.read_text(encoding="utf-8"))
     return Judged(str(seed), rows)
 
 
-def far_away(seed: int) -> Judged:
-    """Headers that say the head lies 15 to 60 mm away and is turned by 10 to 40 degrees."""
-    head, rng = pair(seed), np.random.default_rng([seed, 9])
-    mm, degrees = rng.uniform(15, 60), rng.uniform(10, 40)
-    state = rng.bit_generator.state
-    moving = displaced_header(head.moving, rng, mm, degrees)
-    rng.bit_generator.state = state
-    turn, shift = draw_motion(rng, mm, degrees)
-    far = replace(head, moving=moving, true_points=lambda p: head.true_points(p) @ turn.T + shift)
-    about = {"head": seed, "sequences": "t1 - ce_t1" if seed % 2 else "t1 - t2", "method": "rigid, far away"}
-    return Judged(str(seed), [judged(far, register(far.moving, far.fixed), **about)])
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--heads", type=int, default=40)
+    parser.add_argument("--wrong", type=int, default=20, help="heads registered wrongly on purpose")
     parser.add_argument("--tumors", type=int, default=6, help="of each volume, whose masks are moved")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=0)
@@ -144,11 +164,9 @@ def main() -> None:
     masks = moved_masks(given.tumors)
     write_table(given.out / "moved_masks.csv", masks.reset_index())
     console.print(masks.to_string(float_format="{:.3f}".format))
-    jobs = [partial(of_head, methods=tuple(given.methods)), far_away]
-    rows = []
-    for job in jobs:
-        done = map_cases(job, range(given.heads), jobs=given.jobs)
-        rows += [row for one in track(done, "register", given.heads) for row in one.rows]
+    job = partial(kept, out=given.out.absolute(), methods=tuple(given.methods), heads_wrong=given.wrong)
+    done = map_cases(job, range(given.heads), jobs=given.jobs)
+    rows = [row for one in track(done, "register", given.heads) for row in one.rows]
     table = pd.DataFrame(rows).sort_values(["method", "head"], ignore_index=True)
     write_table(given.out / "registrations.csv", table)
     found = summary(table)

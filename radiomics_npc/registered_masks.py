@@ -169,7 +169,7 @@ def register_cohort(
     made = register_masks(cohort, run.path / "masks", settings=settings, jobs=jobs, random_state=random_state)
     if made.table.empty:
         run.forget_registration()  # what an earlier run moved
-    CheckReport([*report.findings, *made.findings()]).write(run.path)
+    CheckReport([*report.findings, *made.findings()], report.image_quality).write(run.path)
     shown = _draw(made, run)
     table = made.table.assign(mask=[_within(path, run.path) for path in made.table["mask"]])
     said = {

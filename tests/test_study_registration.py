@@ -165,6 +165,7 @@ def test_check_report_and_methods_say_so(run):
     assert "Figure: registration" in html
     methods = (run / "methods.md").read_text(encoding="utf-8")
     assert "that of CE-T1 was moved to their grid by rigid registration" in " ".join(methods.split())
+    assert "were not drawn on the images they are measured on but moved from CE-T1" in html
     content = read_run(run)["registration"]
     assert content["picture"][:4] == b"\x89PNG"
     assert str(run) not in html

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.report.checklist_answers import (
     Answer,
     Content,
@@ -33,7 +34,10 @@ _IMAGES = in_methods("Image features")
 
 def segmentation(content: Content) -> Found:
     """Which model drew the contours; where people did, the authors know how."""
-    part = part_of(content, "contours")
+    part, moved = part_of(content, "contours"), part_of(content, "registration")
+    if moved:
+        text = f"Some were moved from {sequence_label(moved['masks_from'])} by registration."
+        return partly(text, in_methods("Contours"), in_report("registration"))
     if not part:
         return no_images(content)
     text = f"Outlined by {model_words(part)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from radiomics_npc.nomogram.labels import sequence_label
 from radiomics_npc.report.writing import part_of, plural
 
 __all__ = ["limitations"]
@@ -75,6 +76,12 @@ def limitations(content: Mapping[str, Any]) -> list[str]:
 def _contours(content: Mapping[str, Any]) -> list[str]:
     """What stands behind masks that nobody drew."""
     part = part_of(content, "contours")
+    if part_of(content, "registration"):
+        source = sequence_label(part_of(content, "registration")["masks_from"])
+        return [
+            f"Some contours were not drawn on the images they are measured on but moved from {source}: what "
+            "the sequences show differently, and errors of the registration, are in their features."
+        ]
     if not part:
         return []
     text = (
