@@ -191,7 +191,8 @@ class Study:
                     self.cohort, wanted, self._run, report, jobs=self.settings.jobs,
                     random_state=self.settings.seed,
                 )  # fmt: skip
-                self._report = CheckReport([*report.findings, *self._moved.findings()])
+                found = [*report.findings, *self._moved.findings()]
+                self._report = CheckReport(found, report.image_quality)
         return self._moved
 
     def extract(self) -> FeatureTable | None:

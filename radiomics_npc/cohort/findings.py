@@ -120,6 +120,8 @@ class CheckReport:
     Parameters
     ----------
     findings : iterable of Finding
+    image_quality : DataFrame, optional
+        Numbers of every image, a row a patient and sequence.
 
     Examples
     --------
@@ -128,9 +130,10 @@ class CheckReport:
     (False, 1)
     """
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    def __init__(self, findings: Iterable[Finding], image_quality: pd.DataFrame | None = None) -> None:
         rank = {"error": 0, "warning": 1, "info": 2}
         unique = dict.fromkeys(findings)
+        self.image_quality = image_quality
         self.findings = sorted(
             unique, key=lambda f: (rank[f.severity], f.patient_id, f.sequence, f.where, f.problem)
         )
@@ -161,10 +164,18 @@ class CheckReport:
         return f"{counts or 'no findings'}. {verdict}"
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``check.csv`` and the self-contained ``check.html`` into ``folder``; return both paths."""
+        """Write ``check.csv`` and the self-contained ``check.html`` into ``folder``; return both paths.
+
+        Of images also ``tables/image_quality.csv``.
+        """
         paths = Path(folder) / "check.csv", Path(folder) / "check.html"
         write_table(paths[0], self.to_frame())
         write_text(paths[1], _PAGE.format(summary=html.escape(self.summary), table=self._repr_html_()))
+        quality = Path(folder) / "tables" / "image_quality.csv"
+        if self.image_quality is None:
+            quality.unlink(missing_ok=True)
+        else:
+            write_table(quality, self.image_quality)
         return paths
 
     def print(self, console: Console | None = None) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
 from radiomics_npc.cohort.outliers import check_clinical
-from radiomics_npc.cohort.regions import split_name
 from radiomics_npc.cohort.regions import region_name, split_name
 from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom import is_series
@@ -169,7 +168,8 @@ def _check_case(
         seen: dict[str, Any] = {}
         try:
             try:
-                found = _check_files(files, on_mismatch, predicted, seen)
+                moved = _is_moved(case, sequence, masks_from)
+                found = _check_files(files, on_mismatch, predicted or moved, seen)
             except RegionAbsentError:
                 absent.append(sequence)
                 found = []
