@@ -196,11 +196,9 @@ def schemes_figure(schemes: pd.DataFrame) -> Figure:
     with figure_style():
         figure = new_figure(1.6 + 1.1 * len(names) + 0.06 * max(map(len, methods)), 1.2 + 0.4 * len(methods))
         axes = figure.subplots()
-        for place, row in enumerate(schemes.to_dict("records")):
-            # lines that share a rank lie beside each other
-            ranks = np.array([row[name] for name in names], float) + 0.16 * (
-                place / max(len(methods) - 1, 1) - 0.5
-            )
+        beside = _beside(schemes[names].to_numpy(float))
+        for place in range(len(methods)):
+            ranks = beside[place]
             again = place // len(PALETTE)  # how often the colors were used up
             axes.plot(
                 range(len(names)), ranks, marker=_MARKERS[again % 6], ms=5, color=_colour(place),
@@ -215,6 +213,16 @@ def schemes_figure(schemes: pd.DataFrame) -> Figure:
     return figure
 
 
+def _beside(ranks: np.ndarray) -> np.ndarray:
+    """Ranks to draw: methods that share one lie beside each other."""
+    drawn = ranks.copy()
+    for column in range(ranks.shape[1]):
+        for rank in np.unique(ranks[:, column]):
+            tied = np.flatnonzero(ranks[:, column] == rank)
+            drawn[tied, column] += 0.14 * (np.arange(len(tied)) - (len(tied) - 1) / 2)
+    return drawn
+
+
 def _name_lines(axes: Axes, schemes: pd.DataFrame, names: Sequence[str]) -> None:
     """Names at the right end, one below the other where methods share a rank."""
     order = np.argsort(schemes[names[-1]].to_numpy(), kind="stable")
@@ -223,5 +231,5 @@ def _name_lines(axes: Axes, schemes: pd.DataFrame, names: Sequence[str]) -> None
         last = max(float(schemes[names[-1]].iloc[place]), last + 0.42)
         axes.annotate(
             schemes["method"].iloc[place], (len(names) - 1, last), (9, 0), textcoords="offset points",
-            va="center", fontsize=8, color=_colour(int(place)), annotation_clip=False,
+            va="center", fontsize=8, annotation_clip=False,
         )  # fmt: skip

@@ -9,6 +9,8 @@ import numpy as np
 
 from radiomics_npc.dataset.evaluation_figures import MEASURE_NAMES, SCHEME_NAMES
 from radiomics_npc.dataset.evaluation_tables import (
+    LENGTHS,
+    OVERLAPS,
     comparison_table,
     lowest_table,
     ranking_table,
@@ -92,7 +94,10 @@ def _ranking(found: ChallengeEvaluation, figures: Mapping[str, Figure], who: str
 
 
 def _scores(found: ChallengeEvaluation, figures: Mapping[str, Figure], who: str) -> list[Section]:
-    table = html_table(summary_table(found.summary, found.methods), "Mean (95% interval)", most=120)
+    table = "".join(
+        html_table(summary_table(found.summary, found.methods, measures), f"{name}: mean (95% interval)")
+        for name, measures in (("Overlap", OVERLAPS), ("Distances and volumes", LENGTHS))
+    )
     several = "mean over the classes of a case" if found.table["class"].nunique() > 4 else "a dot a case"
     drawn = "".join(
         picture(name, figures[name], f"{MEASURE_NAMES[name]}; {several}{who}.")
@@ -103,7 +108,9 @@ def _scores(found: ChallengeEvaluation, figures: Mapping[str, Figure], who: str)
         "NSD: share of both surfaces within the tolerance of the other (Nikolov 2021);"
         " HD95: the larger of the two directed 95th percentiles of surface distance by area.",
     ]
-    return [Section("scores", f"Scores{who}", table + drawn, notes, link="Scores", sheet=True)]
+    return [
+        Section("scores", f"Scores{who}", f'{table}<div class="side">{drawn}</div>', notes, link="Scores")
+    ]
 
 
 def _infinite(found: ChallengeEvaluation) -> str:
@@ -121,9 +128,7 @@ def _stability(found: ChallengeEvaluation, figures: Mapping[str, Figure], who: s
         samples = found.stability.ranks.shape[1]
         note = f"{samples} samples of the cases, each case with all its classes."
         sections.append(
-            Section(
-                "stability", f"How stable the ranks are{who}", body, (note,), link="Stability", sheet=True
-            )
+            Section("stability", f"How stable the ranks are{who}", body, (note,), link="Stability")
         )
     if len(found.schemes):
         heads = {name: head.replace("\n", " ") for name, head in SCHEME_NAMES.items()}
@@ -161,7 +166,7 @@ def _comparisons(found: ChallengeEvaluation, who: str) -> list[Section]:
     )
     body = html_table(comparison_table(found.comparisons, found.methods), "First minus second", most=60)
     name = f"Differences between methods{who}"
-    return [Section("comparisons", name, body, notes, link="Differences", sheet=True)]
+    return [Section("comparisons", name, body, notes, link="Differences")]
 
 
 def _lowest(found: ChallengeEvaluation, who: str) -> list[Section]:

@@ -15,13 +15,23 @@ from radiomics_npc.segmentation.ranking import Ranking
 if TYPE_CHECKING:
     from radiomics_npc.segmentation.rank_stability import RankStability
 
-__all__ = ["comparison_table", "lowest_table", "ranking_table", "stability_table", "summary_table"]
+__all__ = [
+    "LENGTHS",
+    "OVERLAPS",
+    "comparison_table",
+    "lowest_table",
+    "ranking_table",
+    "stability_table",
+    "summary_table",
+]
 
 _ALL: Final = "Mean over classes"
-_SHOWN: Final = (
-    "dice", "nsd", "hd95_mm", "mean_surface_distance_mm", "sensitivity", "precision", "volume_error_percent",
-)  # fmt: skip
+#: Measures of the first table of scores.
+OVERLAPS: Final = ("dice", "nsd", "sensitivity", "precision", "jaccard")
+#: Measures of the second table.
+LENGTHS: Final = ("hd95_mm", "mean_surface_distance_mm", "volume_error_cm3", "volume_error_percent")
 _MOST_PARTS: Final = 12
+_MOST_CLASSES: Final = 6
 
 
 def _measure(name: str) -> str:
@@ -56,8 +66,12 @@ def ranking_table(ranking: Ranking) -> pd.DataFrame:
     return shown
 
 
-def summary_table(summary: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """Means: a row a class and method, a column a measure.
+def summary_table(
+    summary: pd.DataFrame, methods: Sequence[str], measures: Sequence[str] = (*OVERLAPS, *LENGTHS)
+) -> pd.DataFrame:
+    """Means with their intervals: a row a class and method, a column a measure.
+
+    Of more than six classes the mean over them alone.
 
     Examples
     --------
@@ -67,20 +81,18 @@ def summary_table(summary: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame
     [['A', '0.80 (0.75 to 0.85)']]
     """
     names = [name for name in dict.fromkeys(summary["class"].map(str)) if name != "all"]
-    by_class: dict[tuple[str, str], list[dict[Any, Any]]] = {}
+    shown = names if len(names) == 1 else [*names, "all"] if len(names) <= _MOST_CLASSES else ["all"]
+    by_class: dict[tuple[str, str], dict[str, dict[Any, Any]]] = {}
     for row in summary.to_dict("records"):
-        by_class.setdefault((str(row["class"]), str(row["method"])), []).append(row)
+        by_class.setdefault((str(row["class"]), str(row["method"])), {})[str(row["measure"])] = row
     rows = []
-    for name in [*names, "all"] if len(names) > 1 else names:
+    for name in shown:
         for method in methods:
-            found = {str(row["measure"]): row for row in by_class[name, method]}
-            shown = {
-                "Class": (_ALL if name == "all" else name) if method == methods[0] else "",
-                "Method": method,
-            }
-            shown |= {_measure(m): _estimate(found[m], "mean") for m in _SHOWN if m in found}
+            found = by_class[name, method]
+            printed = {"Method": method, "Class": _ALL if name == "all" else name}
+            printed |= {_measure(m): _estimate(found[m], "mean") for m in measures if m in found}
             missing = next(iter(found.values()))["missing"]
-            rows.append(shown | ({"Missing": str(missing)} if summary["missing"].any() else {}))
+            rows.append(printed | ({"Missing": str(missing)} if summary["missing"].any() else {}))
     table = pd.DataFrame(rows)
     return table.drop(columns="Class") if names == ["tumor"] else table
 
