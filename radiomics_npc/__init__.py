@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     from radiomics_npc.features.perturbed import extract_perturbed
     from radiomics_npc.features.raters import compare_raters
     from radiomics_npc.features.stability import intraclass_correlation, stability_table
+    from radiomics_npc.imaging.bias_field import correct_bias
     from radiomics_npc.imaging.checks import check_cohort
-    from radiomics_npc.imaging.nyul import fit_landmarks
+    from radiomics_npc.imaging.mask_moving import move_mask
+    from radiomics_npc.imaging.nyul import fit_landmarks, normalize_nyul
+    from radiomics_npc.imaging.nyul_scaler import NyulScaler
     from radiomics_npc.imaging.reading import read_image, read_mask
+    from radiomics_npc.imaging.registration import register
+    from radiomics_npc.imaging.registration_quality import assess_registration, target_registration_error
     from radiomics_npc.imaging.resampling import resample_volume
     from radiomics_npc.imaging.writing import write_mask, write_seg, write_volume
     from radiomics_npc.nomogram.nomogram import Nomogram
@@ -94,6 +99,7 @@ _HOME = {
     "LeaveCenterOut": "survival.validation.designs",
     "MultiplyImputedModel": "survival.models.multiply_imputed",
     "Nomogram": "nomogram.nomogram",
+    "NyulScaler": "imaging.nyul_scaler",
     "Outcome": "cohort.outcome",
     "RadScore": "survival.selection.signature",
     "RecalibratedModel": "survival.validation.recalibration",
@@ -101,6 +107,7 @@ _HOME = {
     "SurrogateModel": "survival.models.surrogate",
     "TemporalSplit": "survival.validation.designs",
     "appraise": "survival.validation.appraisal",
+    "assess_registration": "imaging.registration_quality",
     "auc_at": "survival.metrics.roc",
     "bland_altman": "dataset.bland_altman",
     "bootstrap_difference": "survival.metrics.intervals",
@@ -115,6 +122,7 @@ _HOME = {
     "concordance_difference": "survival.metrics.concordance",
     "contour_uncertainty": "survival.validation.contour_uncertainty",
     "convert": "dataset.convert",
+    "correct_bias": "imaging.bias_field",
     "cross_validate": "survival.validation.cross_validation",
     "cumulative_incidence": "survival.estimation.competing_risks",
     "decision_curve": "survival.metrics.decision_curve",
@@ -135,6 +143,8 @@ _HOME = {
     "load_segmenter": "segmentation.prediction",
     "log_rank": "survival.estimation.log_rank",
     "measure_morphology": "dataset.morphology",
+    "move_mask": "imaging.mask_moving",
+    "normalize_nyul": "imaging.nyul",
     "permutation_test": "survival.validation.permutation",
     "predict": "survival.models.prediction",
     "predict_masks": "segmentation.batch",
@@ -144,6 +154,7 @@ _HOME = {
     "read_mask": "imaging.reading",
     "read_metadata": "dataset.metadata",
     "reclassification": "survival.metrics.reclassification",
+    "register": "imaging.registration",
     "resample_volume": "imaging.resampling",
     "restricted_mean": "survival.estimation.restricted_mean",
     "sample_size": "survival.models.sample_size",
@@ -154,6 +165,7 @@ _HOME = {
     "smooth_calibrate": "survival.metrics.smooth_calibration",
     "stability_table": "features.stability",
     "standard_model": "survival.models.standard",
+    "target_registration_error": "imaging.registration_quality",
     "train_segmenter": "segmentation.segmenter_training",
     "uno_c": "survival.metrics.concordance",
     "validate_model": "survival.validation.external",
@@ -176,6 +188,7 @@ __all__ = [
     "LeaveCenterOut",
     "MultiplyImputedModel",
     "Nomogram",
+    "NyulScaler",
     "Outcome",
     "RadScore",
     "RecalibratedModel",
@@ -184,6 +197,7 @@ __all__ = [
     "TemporalSplit",
     "__version__",
     "appraise",
+    "assess_registration",
     "auc_at",
     "bland_altman",
     "bootstrap_difference",
@@ -198,6 +212,7 @@ __all__ = [
     "concordance_difference",
     "contour_uncertainty",
     "convert",
+    "correct_bias",
     "cross_validate",
     "cumulative_incidence",
     "decision_curve",
@@ -218,6 +233,8 @@ __all__ = [
     "load_segmenter",
     "log_rank",
     "measure_morphology",
+    "move_mask",
+    "normalize_nyul",
     "permutation_test",
     "predict",
     "predict_masks",
@@ -227,6 +244,7 @@ __all__ = [
     "read_mask",
     "read_metadata",
     "reclassification",
+    "register",
     "resample_volume",
     "restricted_mean",
     "sample_size",
@@ -237,6 +255,7 @@ __all__ = [
     "smooth_calibrate",
     "stability_table",
     "standard_model",
+    "target_registration_error",
     "train_segmenter",
     "uno_c",
     "validate_model",

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from radiomics_npc import cli_dataset
+from radiomics_npc import cli_dataset, cli_preparation
 from radiomics_npc._version import __version__
 from radiomics_npc.errors import CheckFailedError, ConfigError, RadiomicsNPCError
 from radiomics_npc.terminal import show
@@ -30,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(cli_preparation.app)
 app.add_typer(cli_dataset.app, name="dataset")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study.yaml (see configs/study.yaml).")]
@@ -90,22 +91,6 @@ def demo(
 
 
 @app.command()
-def simulate(
-    out: Annotated[Path, typer.Argument(help="A folder to be made.")],
-    patients: Patients = 277,
-    seed: Seed = 20240101,
-    matrix: Annotated[int | None, typer.Option(help="Rows and columns, instead of those published.")] = None,
-    jobs: Jobs = 0,
-    dirty: Annotated[bool, typer.Option(help="Plant a few contradictions of the published table.")] = False,
-) -> None:
-    """Write a simulated cohort in the published layout."""
-    from radiomics_npc.simulate.cohort import simulate_cohort
-
-    made = simulate_cohort(out, patients=patients, seed=seed, matrix=matrix, jobs=jobs or 0, dirty=dirty)
-    typer.echo(os.path.relpath(made))
-
-
-@app.command()
 def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     """List every fault of the cohort at once, each with a remedy."""
     work = _study(study, output, jobs)
@@ -114,25 +99,6 @@ def check(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     typer.echo(os.path.relpath(work.run_folder / "check.html"))
     if not report.ok:
         raise typer.Exit(3)
-
-
-@app.command()
-def manifest(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of images, in any known layout.")],
-    out: Annotated[Path, typer.Option(help="The .csv to be written.")] = Path("manifest.csv"),
-    layout: Annotated[
-        str | None, typer.Option(help="As cohort.layout in study.yaml; guessed otherwise.")
-    ] = None,
-    sequence: Annotated[list[str] | None, typer.Option(help="t1, t2 or ce_t1; may be repeated.")] = None,
-) -> None:
-    """Write the manifest that a folder would be read by, for editing."""
-    from radiomics_npc.cohort.manifest_writing import write_manifest
-    from radiomics_npc.settings import SEQUENCES
-
-    made = write_manifest(folder, out, layout=layout, sequences=sequence or SEQUENCES)
-    typer.echo(f"{repr(made).strip('<>')}\n{os.path.relpath(made.path)}")
-    for note in made.notes:
-        typer.echo(note, err=True)
 
 
 @app.command()
@@ -155,28 +121,6 @@ def segment(study: StudyFile, output: Output = None, jobs: Jobs = None) -> None:
     title = f"Masks predicted by {model}: {len(table)}. Look at every one before results are used."
     show(table[[name for name in wanted if name in table]], title)
     _finish(work, work.run_folder / "tables" / "segmentation.csv", work.run_folder / "check.html")
-
-
-@app.command(name="train-segmenter")
-def train_segmenter(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="As configs/segmentation/*.yaml, or the name of one.")
-    ],
-    output: Annotated[Path | None, typer.Option(help="Folder, instead of the one in the config.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on where an earlier training stopped.")] = True,
-    device: Annotated[
-        str | None, typer.Option(help="auto, cuda, mps or cpu, instead of the config's.")
-    ] = None,
-    jobs: Jobs = None,
-) -> None:
-    """Train networks that contour tumors, on simulated heads or on a cohort with masks."""
-    from radiomics_npc.optional import require_torch
-
-    require_torch()
-    from radiomics_npc.segmentation import segmenter_training
-
-    made = segmenter_training.train_segmenter(config, output=output, resume=resume, device=device, jobs=jobs)
-    typer.echo(os.path.relpath(made))
 
 
 @app.command()
