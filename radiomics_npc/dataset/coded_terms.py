@@ -27,11 +27,8 @@ _LITTLE_WORDS: Final = frozenset({"and", "of", "left", "right", "region", "whole
 
 @cache
 def _meanings(scheme: str) -> dict[str, str]:
-    return {
-        code: str(found[0])
-        for known in concepts.get(scheme, {}).values()
-        for code, found in known.items()  # type: ignore[union-attr]
-    }
+    listed: dict[str, dict[str, tuple[str, list[int]]]] = concepts.get(scheme, {})  # type: ignore[assignment]
+    return {code: str(found[0]) for known in listed.values() for code, found in known.items()}
 
 
 def _known(header: Dataset) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,8 @@ _METHODS: Final = {
     "113109": "Retain Device Identity Option",
     "113111": "Retain Safe Private Option",
 }
+#: What files that went through here before, or were simulated, say of themselves.
+_OWN_TEXTS: Final = [COMMENT, _METHOD, *_METHODS.values()]
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,9 @@ class Written:
 
 def deidentify_patient(work: PatientFiles) -> list[Written]:
     """De-identify the files of one patient. Never raises for what is in them."""
-    identities = Identities()
-    for found in {surveyed.identities for _, surveyed in work.files}:
-        identities |= found
-    # what files that went through here before, or were simulated, say of themselves
-    identities = identities.without(work.pseudonym).allowing([COMMENT, _METHOD, *_METHODS.values()])
+    identities = Identities.of({surveyed.identities for _, surveyed in work.files})
+    # a free text of another file cannot come into this one: each is searched for its own
+    identities = replace(identities, texts=frozenset()).without(work.pseudonym)
     own = {DUMMY_DATE}
     if work.options.shift_dates:
         # a shifted date may be the true one of another study
@@ -116,8 +116,7 @@ def _one(
     try:
         with as_found():
             source = read_object(path)
-            cleaned = _cleaned(source, cleaner, surveyed)
-            old_uids = uids_of(source) | uids_of(source.file_meta)
+            cleaned, old_uids = _cleaned(source, cleaner, surveyed)
             name = _name(cleaned, work.pseudonym, surveyed)
         if name in taken:
             return Written(surveyed.number, problem="another file has the same SOPInstanceUID: a copy")
@@ -125,13 +124,15 @@ def _one(
         target = work.out / name
         with write_atomic(target) as temporary:
             _write(temporary, cleaned)
-            left = find_leftovers(temporary, work.options, identities, work.pseudonym, old_uids)
-            if left:
+            texts = Identities(texts=surveyed.identities.texts).allowing(_OWN_TEXTS)
+            if left := _check(temporary, work, (identities, texts), old_uids):
                 raise _LeftoverError(left)
     except _LeftoverError as error:
         return Written(surveyed.number, problem="the check found what may identify", leftovers=error.left)
     except ImageError as error:
         return Written(surveyed.number, problem=error.message)
+    except OSError as error:
+        return Written(surveyed.number, problem=f"it cannot be read or written ({error.strerror})")
     return Written(surveyed.number, name, "", (), cleaner.counts, cleaner.named)
 
 
@@ -144,6 +145,18 @@ def _write(path: Path, cleaned: Dataset) -> None:
         raise ImageError(f"it cannot be written ({type(error).__name__})", _EXPORT) from error
 
 
+def _check(
+    path: Path, work: PatientFiles, identities: tuple[Identities, Identities], old_uids: set[str]
+) -> list[str]:
+    try:
+        return find_leftovers(path, work.options, identities, work.pseudonym, old_uids)
+    except (ImageError, OSError):
+        raise
+    except Exception as error:
+        # what cannot be looked through cannot be handed on; the error may quote a value
+        raise ImageError(f"it cannot be checked ({type(error).__name__})", _EXPORT) from error
+
+
 class _LeftoverError(Exception):
     """The check found something: the file is not kept."""
 
@@ -152,11 +165,13 @@ class _LeftoverError(Exception):
         super().__init__(len(left))
 
 
-def _cleaned(source: Dataset, cleaner: HeaderCleaner, surveyed: Surveyed) -> Dataset:
+def _cleaned(source: Dataset, cleaner: HeaderCleaner, surveyed: Surveyed) -> tuple[Dataset, set[str]]:
+    """Return the new header, and the UIDs of the old one."""
     cleaner.functional_groups = 0x52009229 in source
     try:
         cleaned = cleaner.clean(source)
         settle_pixels(source, cleaned)
+        old_uids = uids_of(source) | uids_of(source.file_meta)
     except ImageError:
         raise
     except Exception as error:
@@ -172,7 +187,7 @@ def _cleaned(source: Dataset, cleaner: HeaderCleaner, surveyed: Surveyed) -> Dat
     meta.ImplementationClassUID = UID(_IMPLEMENTATION)
     meta.ImplementationVersionName = "RADIOMICS_NPC"
     cleaned.file_meta = meta
-    return cleaned
+    return cleaned, old_uids
 
 
 def _declare(cleaned: Dataset, options: Options, simulated: bool) -> None:

@@ -73,8 +73,8 @@ def deidentify(
     burned_in : {"warn", "refuse"}
         What to do with images that may have text in their pixels. Pixels are never changed.
     mapping : Path, optional
-        Write here which file and patient became which, outside of the output. Without it no such table
-        exists.
+        Write here, into a new file outside of source and output, which file and patient became which.
+        Without it no such table exists.
     jobs : int
         Processes; 0 takes all cores.
 
@@ -111,7 +111,7 @@ def deidentify(
     if dates not in ("remove", "shift") or burned_in not in ("warn", "refuse"):
         raise ConfigError("dates is remove or shift, burned_in is warn or refuse", "Choose one of them.")
     options = Options(keep_acquisition, dates == "shift", keep_private, keep_patient, keep_device)
-    default = out.with_name(out.name + ".secret")
+    default = out.resolve().with_name(out.resolve().name + ".secret")
     _require_places(source, out, secret=Path(secret) if secret else default, mapping=mapping)
     table = read_patient_ids(Path(patient_ids)) if patient_ids else None
     files = sorted(p for p in source.rglob("*") if p.is_file())
@@ -169,10 +169,14 @@ def _require_places(source: Path, out: Path, *, secret: Path, mapping: Path | st
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out.name} exists and is not empty", "Choose a new folder.")
     for what, path in (("secret", secret), ("mapping", Path(mapping) if mapping else None)):
-        if path is not None and there in path.resolve().parents:
-            raise ConfigError(
-                f"the {what} would lie within the output", "It turns pseudonyms around: keep it elsewhere."
-            )
+        for name, folder in (("output", there), ("source", here)):
+            if path is not None and folder in path.resolve().parents:
+                raise ConfigError(
+                    f"the {what} would lie within the {name}",
+                    "It turns pseudonyms around: keep it elsewhere.",
+                )
+    if mapping and (Path(mapping).exists() or Path(mapping).resolve() == secret.resolve()):
+        raise ConfigError(f"{Path(mapping).name} exists, or is the secret", "Map into a new file.")
 
 
 def _by_patient(

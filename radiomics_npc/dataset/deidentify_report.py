@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from radiomics_npc._version import __version__
 from radiomics_npc.dataset.confidentiality_profile import EDITION, Options
 from radiomics_npc.dataset.deidentified_file import PatientFiles, Written
 from radiomics_npc.dataset.header_survey import Surveyed
+from radiomics_npc.dataset.pseudonyms import owner_only
 from radiomics_npc.storage import write_json, write_table
 
 __all__ = ["NOT_COPIED", "Deidentified", "collect_result", "write_mapping", "write_report"]
@@ -195,5 +195,5 @@ def write_mapping(
         for _, s in one.files
     ]  # fmt: skip
     columns = ["file", "source", "patient_id", "pseudonym", "days_shifted", "written"]
-    write_table(path, pd.DataFrame(rows, columns=columns).sort_values("file"))
-    os.chmod(path, 0o600)
+    with owner_only():
+        write_table(path, pd.DataFrame(rows, columns=columns).sort_values("file"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from radiomics_npc.dataset.dicom_objects import (
     refusal,
     values_of,
 )
-from radiomics_npc.dataset.identities import Identities
+from radiomics_npc.dataset.identities import Identities, plain
 from radiomics_npc.dataset.identity_reading import name_identities, text_identities
 from radiomics_npc.errors import ImageError
 
@@ -119,7 +119,7 @@ def _survey(header: Dataset, number: int, options: Options) -> Surveyed:
             _text(header, "SeriesInstanceUID"),
             sequence,
             _description(headers, sequence),
-            identities_of(header, options) | identities_of(header.file_meta, options),
+            identities_of(header, options),
             "SIMULATED" in _text(header, "DeidentificationMethod"),
         )
     except Exception as error:
@@ -144,13 +144,14 @@ def _text(header: Dataset, name: str) -> str:
 def identities_of(header: Dataset, options: Options) -> Identities:
     """Collect what identifies at every depth: all names and dates, and every text that will not be kept."""
     parts: list[Identities] = []
-    _collect(header, options, parts)
-    return Identities(
-        *(frozenset().union(*(getattr(part, f.name) for part in parts)) for f in fields(Identities))
-    )
+    # a station or an application that is called as the model of the scanner tells nothing
+    model = plain(_text(header, "ManufacturerModelName"))
+    for part in (header, header.file_meta):
+        _collect(part, options, parts, model)
+    return Identities.of(parts)
 
 
-def _collect(header: Dataset, options: Options, parts: list[Identities]) -> None:
+def _collect(header: Dataset, options: Options, parts: list[Identities], model: str) -> None:
     for key in list(header.keys()):
         tag = int(key)
         vr = element_vr(header, tag)
@@ -169,8 +170,8 @@ def _collect(header: Dataset, options: Options, parts: list[Identities]) -> None
             continue
         if element.VR == "SQ":
             for item in element.value:
-                _collect(item, options, parts)
-        else:
+                _collect(item, options, parts, model)
+        elif element.VR == "PN" or not model or plain(str(element.value)) != model:
             parts.extend(_element_identities(tag, element.VR, element.value, raw))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Final
@@ -62,8 +63,11 @@ class Identities:
     raw: frozenset[bytes] = field(default=frozenset(), repr=False)
     short: frozenset[str] = field(default=frozenset(), repr=False)
 
-    def __or__(self, other: Identities) -> Identities:
-        return Identities(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
+    @classmethod
+    def of(cls, many: Iterable[Identities]) -> Identities:
+        """Put several together."""
+        many = list(many)
+        return cls(*(frozenset().union(*(getattr(one, f.name) for one in many)) for f in fields(cls)))
 
     def without(self, said: str) -> Identities:
         """Leave out what the pseudonym itself, or a shifted date, says."""
@@ -112,11 +116,10 @@ class Identities:
         words = set(re.split(r"[\W_]+", text))
         if self._word_pattern.search(text.replace("_", " ")):
             return True
-        short = {v for v in self.values if len(v) < LEAST}
-        if text in short or words & short:
+        if text in self._least or words & self._least:
             return True
         joined = re.sub(r"[\W_]+", "", text)
-        if any(v in text or (len(v) >= DIGITS and v in joined) for v in self.values if _is_found_anywhere(v)):
+        if any(v in text or (long and v in joined) for v, long in self._anywhere):
             return True
         return any(day in joined for day in self.dates) or says_date(text, self.dates)
 
@@ -142,6 +145,15 @@ class Identities:
             return False
         digits = str(abs(int(number)))
         return len(digits) >= DIGITS and (digits in self.values or digits in self.dates)
+
+    @cached_property
+    def _least(self) -> frozenset[str]:
+        return frozenset(v for v in self.values if len(v) < LEAST)
+
+    @cached_property
+    def _anywhere(self) -> list[tuple[str, bool]]:
+        """Values that are looked for within words, and whether punctuation between may be left out."""
+        return [(v, len(v) >= DIGITS) for v in self.values if _is_found_anywhere(v)]
 
     @cached_property
     def _needles(self) -> list[tuple[bytes, bool]]:

@@ -36,16 +36,17 @@ _DUMMY_TEXTS: Final = ("", "0", "REMOVED", "STRUCTURES", "000000", "000Y", DUMMY
 
 
 def find_leftovers(
-    path: Path, options: Options, identities: Identities, pseudonym: str, old_uids: set[str]
-) -> list[str]:
+    path: Path, options: Options, identities: tuple[Identities, Identities], pseudonym: str,
+    old_uids: set[str],
+) -> list[str]:  # fmt: skip
     """Say what identifies, or may, in a file that was written.
 
     Parameters
     ----------
     path : Path
     options : Options
-    identities : Identities
-        What must not be in it.
+    identities : tuple of two Identities
+        What must not be in it: of the patient, and free texts of the source file.
     pseudonym : str
         What it says instead.
     old_uids : set of str
@@ -57,14 +58,15 @@ def find_leftovers(
         Names of attributes, or where in the bytes; no values. Empty if the file is clean.
     """
     data = path.read_bytes()
+    people, texts = identities
     with as_found():
         header = read_object(path)
         found = [f"file meta ({int(t):08X})" for t in list(header.file_meta.keys()) if int(t) not in _META]
-        found += sorted(set(_attributes(header, options, identities, pseudonym)))
+        found += sorted(set(_attributes(header, options, people, pseudonym)))
         if data[:128] != bytes(128):
             found.append("preamble")
         kept = list(_kept_texts(header, options))
-        found += _bytes(data, header, identities.allowing(kept), old_uids)
+        found += _bytes(data, header, (people, texts.allowing(kept)), old_uids)
     return found
 
 
@@ -133,12 +135,15 @@ def _kept_texts(header: Dataset, options: Options) -> Iterator[str]:
             yield from {*values, "\\".join(values)}
 
 
-def _bytes(data: bytes, header: Dataset, identities: Identities, old_uids: set[str]) -> list[str]:
+def _bytes(
+    data: bytes, header: Dataset, identities: tuple[Identities, Identities], old_uids: set[str]
+) -> list[str]:
     pixels = bytes(header.get("PixelData") or b"")
     compressed = header.file_meta.TransferSyntaxUID.is_encapsulated
     rest = data.replace(pixels, b"", 1) if len(pixels) > 16 else data
-    found = [] if (start := identities.find_in(rest)) is None else [f"bytes of {_at(header, start)}"]
-    if compressed and identities.find_in(pixels, long_only=True) is not None:
+    places = {start for what in identities if (start := what.find_in(rest)) is not None}
+    found = [f"bytes of {_at(header, start)}" for start in sorted(places)]
+    if compressed and any(what.find_in(pixels, long_only=True) is not None for what in identities):
         found.append("bytes of the compressed pixels")
     if any(uid.encode() in rest for uid in old_uids if len(uid) > 5 and not is_standard_uid(uid)):
         found.append("a UID of the source")

@@ -13,6 +13,8 @@ import os
 import re
 import secrets
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,6 +30,7 @@ __all__ = [
     "SECRET_VARIABLE",
     "Pseudonyms",
     "is_standard_uid",
+    "owner_only",
     "read_patient_ids",
     "read_secret",
     "shift_date",
@@ -62,17 +65,29 @@ def read_secret(file: Path | None, default: Path) -> tuple[bytes, Path | None, b
     Raises
     ------
     ConfigError
-        It has fewer than 16 bytes.
+        It has fewer than 16 bytes, or is a folder.
     """
     if file is None and (text := os.environ.get(SECRET_VARIABLE, "").strip()):
         return _long_enough(text.encode(), f"the environment variable {SECRET_VARIABLE}"), None, False
     file = default if file is None else Path(file)
+    if file.is_dir():
+        raise ConfigError(f"the secret {file.name} is a folder", "Name a file.")
     if file.is_file():
         return _long_enough(file.read_bytes().strip(), f"the secret in {file.name}"), file, False
     secret = secrets.token_hex(32).encode()
-    write_bytes(file, secret + b"\n")
-    file.chmod(0o600)
+    with owner_only():
+        write_bytes(file, secret + b"\n")
     return secret, file, True
+
+
+@contextmanager
+def owner_only() -> Iterator[None]:
+    """Files that are made within are readable by their owner alone, from the first byte on."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _long_enough(secret: bytes, what: str) -> bytes:

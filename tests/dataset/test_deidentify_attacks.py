@@ -1,6 +1,8 @@
 """Attempts to get an identity through, and values that must not be lost on the way."""
 
 import shutil
+import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from radiomics_npc.cohort.dicom_headers import series_headers
 from radiomics_npc.cohort.sequences import recognize_sequence
+from radiomics_npc.dataset import deidentified_file
 from radiomics_npc.dataset.deidentify import deidentify
 from radiomics_npc.dataset.dicom_objects import as_found
 from radiomics_npc.dataset.header_values import clean_label
@@ -91,11 +94,11 @@ def test_ids_and_dates_as_numbers(through):
         assert name not in header, name
 
 
-KNOWN = (
-    name_identities("Zhangwei^Meihua")
-    | text_identities("HN-20883151", identifying=True)
-    | Identities(dates=frozenset({"20210315", "19610417"}))
-)
+KNOWN = Identities.of([
+    name_identities("Zhangwei^Meihua"),
+    text_identities("HN-20883151", identifying=True),
+    Identities(dates=frozenset({"20210315", "19610417"})),
+])  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [
@@ -268,3 +271,96 @@ def test_an_overlay_in_the_pixels_is_said(through):
 
     _, _, result = through(change)
     assert any("overlay in unused bits" in w for w in result.warnings)
+
+
+def test_secret_and_mapping_are_private_from_the_first_byte_on(tmp_path, monkeypatch):
+    """Their permissions when they come to their place, before anything could change them."""
+    modes = {}
+    replace = Path.replace
+
+    def seen(path, target):
+        modes[Path(target).name] = stat.S_IMODE(path.stat().st_mode)
+        return replace(path, target)
+
+    (tmp_path / "in").mkdir()
+    _image(1, 4).save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    monkeypatch.setattr(Path, "replace", seen)
+    deidentify(tmp_path / "in", tmp_path / "out", mapping=tmp_path / "m.csv")
+    assert modes["out.secret"] == modes["m.csv"] == 0o600
+
+
+def test_the_output_may_be_the_folder_one_stands_in(tmp_path, monkeypatch, through):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    through(lambda header: None)
+    deidentify(tmp_path / "in", ".")
+    assert (tmp_path / "here.secret").is_file()
+    assert len(list((tmp_path / "here").rglob("*.dcm"))) == 1
+
+
+def test_a_check_that_fails_takes_the_file_away(tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("Zhangwei")
+
+    (tmp_path / "in").mkdir()
+    header = _image(1, 8)
+    header.PixelData = bytes(128)
+    header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    monkeypatch.setattr(deidentified_file, "find_leftovers", fail)
+    result = deidentify(tmp_path / "in", tmp_path / "out")
+    assert list(result.failures["message"]) == ["it cannot be checked (ValueError)"]
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.suffix == ".dcm"]
+
+
+def test_an_interruption_leaves_no_unchecked_file(tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "in").mkdir()
+    header = _image(1, 8)
+    header.PixelData = bytes(128)
+    header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    monkeypatch.setattr(deidentified_file, "find_leftovers", stop)
+    with pytest.raises(KeyboardInterrupt):
+        deidentify(tmp_path / "in", tmp_path / "out")
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_free_texts_are_looked_for_in_their_own_file(tmp_path, monkeypatch):
+    """Those of thousands of slices would otherwise be looked for in thousands of files."""
+    looked_for = []
+
+    def see(path, options, identities, pseudonym, old_uids):
+        looked_for.append((identities[0].texts, identities[1].texts))
+        return []
+
+    (tmp_path / "in").mkdir()
+    for number in (1, 2):
+        header = _image(number, 8)
+        header.PixelData, header.ImageComments = bytes(128), f"a long text of slice {number}"
+        header.save_as(tmp_path / "in" / f"{number}.dcm", enforce_file_format=True)
+    monkeypatch.setattr(deidentified_file, "find_leftovers", see)
+    deidentify(tmp_path / "in", tmp_path / "out")
+    for number, (all_files, own) in enumerate(looked_for, 1):
+        assert not all_files
+        assert f"a long text of slice {number}" in own
+        assert f"a long text of slice {3 - number}" not in own
+
+
+def test_a_station_named_as_its_model(through):
+    """The name of a model tells no station."""
+
+    def change(header):
+        header.StationName = header.file_meta.SourceApplicationEntityTitle = "SKYRA"
+
+    header, _, _ = through(change)
+    assert header.ManufacturerModelName == "Skyra"
+    assert "StationName" not in header
+
+
+def test_a_person_named_as_the_model(through):
+    def change(header):
+        header.StationName, header.OperatorsName = "SKYRA", "Skyra^Anna"
+
+    header, _, _ = through(change)
+    assert header.get("ManufacturerModelName", "") == ""

@@ -171,6 +171,11 @@ def test_places_that_are_refused(source, tmp_path):
         (full, {}, "not empty"),
         (tmp_path / "out", {"secret": tmp_path / "out" / "s"}, "within the output"),
         (tmp_path / "out", {"mapping": tmp_path / "out" / "m.csv"}, "within the output"),
+        (tmp_path / "out", {"secret": source / "s"}, "within the source"),
+        (tmp_path / "out", {"mapping": next(source.iterdir())}, "within the source"),
+        (tmp_path / "out", {"mapping": full / "a"}, "exists"),
+        (tmp_path / "out", {"mapping": tmp_path / "s", "secret": tmp_path / "s"}, "is the secret"),
+        (tmp_path / "out", {"secret": full}, "is a folder"),
         (tmp_path / "out", {"dates": "keep"}, "remove or shift"),
     ):
         with pytest.raises(ConfigError, match=said):
