@@ -41,6 +41,7 @@ _SCHEMES: Final = {
     " one-sided Wilcoxon signed-rank tests after Holm's adjustment, within every measure and class; the"
     " ranks are averaged.",
 }
+_NARROW: Final = 4.8  # inches of a figure that has room for another beside it on a page
 _CAPTIONS: Final = {
     "stability": "Share of the bootstrap samples of the cases in which a method has a rank, as area; line:"
     " 95% of the samples, cross: median",
