@@ -70,7 +70,7 @@ def as_3d(image: sitk.Image, name: str) -> sitk.Image:
     Raises
     ------
     ImageError
-        The image is not 3D, or has several values a voxel.
+        The image is not 3D, or has several values a voxel, or complex ones.
 
     Examples
     --------
@@ -79,8 +79,10 @@ def as_3d(image: sitk.Image, name: str) -> sitk.Image:
     """
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+    kind_of_values = image.GetPixelIDTypeAsString()
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1 or "complex" in kind_of_values:
         size = "x".join(map(str, image.GetSize()))
-        kind = f"{size}, {image.GetNumberOfComponentsPerPixel()} values a voxel"
+        count = image.GetNumberOfComponentsPerPixel()
+        kind = f"{size}, {kind_of_values if count == 1 else f'{count} values a voxel'}"
         raise ImageError(f"{name} is no 3D gray image ({kind})", "Give one volume a file.")
     return image

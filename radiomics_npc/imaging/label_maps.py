@@ -21,6 +21,8 @@ from radiomics_npc.imaging.volume import Mask
 __all__ = ["LabelMap", "open_label_map", "read_label_map"]
 
 _MOST_VALUES = 10
+#: Masks kept as floats, or by a slope, hold 0.9999 for 1.
+_ROUNDED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class LabelMap:
     def mask(self, label: Label | tuple[Label, ...] | None = None) -> Mask:
         """A region; errors and label as in :func:`read_label_map`."""
         arrays, name = list(self.arrays), self.path.name
+        if 0 in (label if isinstance(label, tuple) else (label,)):
+            raise MaskError(f"0 is the background of {name}", "Give the value of the tumor.")
         if label is None:
             inside = _only_region(arrays, list(self.segments), name)
         else:
@@ -77,7 +81,7 @@ def open_label_map(path: Path) -> LabelMap:
     Raises
     ------
     MaskError
-        The file is damaged or not 3D.
+        The file is damaged or not 3D, or holds values that are not finite.
     """
     try:
         image = read_file(path)
@@ -85,7 +89,7 @@ def open_label_map(path: Path) -> LabelMap:
         layers = _layers(image, path.name) if regions else [as_3d(image, path.name)]
     except ImageError as error:
         raise MaskError(error.message, error.remedy) from error
-    arrays = tuple(sitk.GetArrayFromImage(layer) for layer in layers)
+    arrays = tuple(_array(layer, path.name) for layer in layers)
     first = layers[0]
     empty = Mask(np.zeros(arrays[0].shape, bool), first.GetSpacing(), first.GetOrigin(), first.GetDirection())
     return LabelMap(path, arrays, tuple(regions), empty)
@@ -112,7 +116,7 @@ def read_label_map(path: Path, label: Label | tuple[Label, ...] | None = None) -
         Nothing is drawn, or the label does not occur.
     MaskError
         The file is damaged or no 3D mask; there are several regions and no label; the label fits
-        several, or nothing names the regions.
+        several, or is 0, or nothing names the regions.
     """
     return open_label_map(path).mask(label)
 
@@ -143,6 +147,19 @@ def _layers(image: sitk.Image, name: str) -> list[sitk.Image]:
     return [as_3d(sitk.VectorIndexSelectionCast(image, k), name) for k in range(count)]
 
 
+def _array(layer: sitk.Image, name: str) -> NDArray[Any]:
+    """Values; those just beside whole numbers are these numbers."""
+    array = sitk.GetArrayFromImage(layer)
+    if array.dtype.kind != "f":
+        return array
+    if not np.isfinite(array).all():
+        raise MaskError(f"{name} holds values that are not finite", "Save the mask again as whole numbers.")
+    whole = np.rint(array)
+    # of a map from 0 to 0.0005 the two values are what matters
+    alike = np.abs(array - whole).max() <= _ROUNDED and whole.min() < whole.max()
+    return whole if alike else array
+
+
 def _values(array: NDArray[Any]) -> str:
     values = np.unique(array)
     shown = ", ".join(f"{v:g}" for v in values[:_MOST_VALUES])
@@ -163,8 +180,6 @@ def _only_region(arrays: list[NDArray[Any]], regions: list[Region], name: str) -
 
 def _two_valued(array: NDArray[Any], name: str) -> NDArray[np.bool_]:
     low, high = array.min(), array.max()
-    if not np.isfinite([float(low), float(high)]).all():
-        raise MaskError(f"{name} holds values that are not finite", "Save the mask again as whole numbers.")
     if low == high:
         what = "is empty" if low == 0 else f"holds one value only ({low:g})"
         kind = RegionAbsentError if low == 0 else MaskError

@@ -1,4 +1,4 @@
-"""Whether a NIfTI file is whole: ITK reads a truncated one without a word, with zeros for what is missing."""
+"""What ITK reads of NIfTI files without a word: zeros for what was cut off, and for what is no number."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from radiomics_npc.errors import ImageError
 
-__all__ = ["require_whole_nifti"]
+__all__ = ["not_finite", "require_whole_nifti"]
 
 _HEADER_BYTES = 540
+#: Types of NIfTI-1 that can hold values that are no numbers.
+_FLOATS = {16: "f4", 64: "f8"}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -49,6 +54,33 @@ def require_whole_nifti(file: Path) -> None:
     if held < wanted:
         share = 100 * held / wanted
         raise ImageError(f"{file.name} cannot be read: it is truncated ({share:.0f}% is there)", remedy)
+
+
+def not_finite(file: Path) -> NDArray[np.bool_] | None:
+    """Which voxels are stored as values that are not finite, in the order of the file.
+
+    Parameters
+    ----------
+    file : Path
+        A whole ``.nii`` or ``.nii.gz``.
+
+    Returns
+    -------
+    array of bool, shape (voxels,)
+        None where the type of the file has no such values, or none is there.
+    """
+    with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as stream:
+        header = stream.read(_HEADER_BYTES)
+        order = "<" if struct.unpack_from("<i", header)[0] == 348 else ">"
+        (kind,) = struct.unpack_from(f"{order}h", header, 70)
+        (offset,) = struct.unpack_from(f"{order}f", header, 108)
+        if kind not in _FLOATS:
+            return None
+        count = math.prod(n for n in struct.unpack_from(f"{order}7h", header, 42) if n > 0)
+        stored = np.dtype(order + _FLOATS[kind])
+        stream.seek(int(offset))
+        finite = np.isfinite(np.frombuffer(stream.read(count * stored.itemsize), stored))
+    return None if finite.all() else ~finite
 
 
 def _whole_bytes(header: bytes) -> int | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from radiomics_npc.cohort.cases import ImageFiles, Label
 from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
@@ -13,6 +16,7 @@ from radiomics_npc.imaging.itk_files import as_3d, read_file
 from radiomics_npc.imaging.label_maps import read_label_map
 from radiomics_npc.imaging.labels import as_optional
 from radiomics_npc.imaging.mask_folders import read_structures, structure_files
+from radiomics_npc.imaging.nifti import not_finite
 from radiomics_npc.imaging.resampling import resample_like
 from radiomics_npc.imaging.rtstruct import read_rtstruct
 from radiomics_npc.imaging.seg import read_seg
@@ -34,8 +38,8 @@ def read_image(path: Path, series: str | None = None) -> Volume:
     Returns
     -------
     Volume
-        Values as stored, rescaled where the file says so. In a NIfTI file ITK
-        takes values that are not finite as 0.
+        Values as stored, rescaled where the file says so. What is no number
+        stays none: the check counts such voxels, and no features are made of them.
 
     Raises
     ------
@@ -55,7 +59,11 @@ def read_image(path: Path, series: str | None = None) -> Volume:
         raise ImageError(f"{path.name} does not exist", "Check the path, or the name in the manifest.")
     if path.is_dir() or (is_series(path) and is_dicom(path)):
         return read_series(path, series)
-    return Volume.from_sitk(as_3d(read_file(path), path.name))
+    image = Volume.from_sitk(as_3d(read_file(path), path.name))
+    if not path.name.lower().endswith((".nii", ".nii.gz")) or (lost := not_finite(path)) is None:
+        return image
+    # ITK read them as 0: holes in the tumor that nobody would see
+    return replace(image, array=np.where(lost.reshape(image.array.shape), np.nan, image.array))
 
 
 def read_mask(path: Path, label: Label | tuple[Label, ...] | None = None, like: Volume | None = None) -> Mask:
