@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import nrrd
 import numpy as np
 import pytest
 
-from radiomics_npc.cohort.cases import ImageFiles
-from radiomics_npc.errors import ImageError, MaskError, RegionAbsentError
+from radiomics_npc.cohort.cases import Cohort, ImageFiles
+from radiomics_npc.cohort.layouts import guess_layout
+from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.errors import CohortError, ImageError, MaskError, RegionAbsentError
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
 
 IMAGE = np.random.default_rng(0).integers(1, 900, (6, 14, 12)).astype(np.int16)
@@ -135,3 +138,116 @@ def test_one_frame_of_four_dimensions(tmp_path):
     np.testing.assert_array_equal(mask.array, TUMOR == 1)
     with pytest.raises(ImageError, match="12x14x6x2"):
         read_image(nifti(tmp_path / "two.nii", np.stack([IMAGE, IMAGE])))
+
+
+# --- layouts ---
+
+
+def touched(root: Path, *names: str, **about: Any) -> Cohort:
+    """A folder of empty files, read as what it is taken for."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    if about:
+        content = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "GTVp": 1}, **about}
+        (root / "dataset.json").write_text(json.dumps(content))
+    return read_cohort(
+        {"layout": guess_layout(root), "path": str(root), "sequences": ["t1"], "clinical": None}
+    )
+
+
+def names_of(cohort: Cohort) -> dict[str, tuple[str | None, ...]]:
+    return {
+        case.patient_id: tuple(
+            part and part.name for files in case.images.values() for part in (files.image, files.mask)
+        )
+        for case in cohort.cases
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("c_1/c_1_IMG_MR_T1.nrrd", "c_1/c_1_OAR_GTVp.seg.nrrd"),
+        ("c_1/c_1_IMG_MR_T1.NRRD", "c_1/c_1_OAR_GTVp.SEG.NRRD"),
+        ("c_1/c_1_img_mr_t1.nrrd", "c_1/c_1_oar_gtvp.seg.nrrd"),
+        ("c_1/image.nii.gz", "c_1/GTVp.nii.gz"),
+        ("c_1/Image.NII.GZ", "c_1/GTVp.NII.GZ"),
+        ("病 人/image.nii", "病 人/GTVp.nii"),
+        ("c_1/T1WI/1.dcm", "c_1/ROI-T1.nii"),
+        ("c_1/t1wi/1.DCM", "c_1/roi_t1.NII.GZ"),
+    ],
+)
+def test_what_macos_leaves_in_an_archive_is_no_image(tmp_path, names):
+    """Beside large and small letters, blanks and Chinese names."""
+    hidden = [str(Path(name).with_name(f"._{Path(name).name}")) for name in names]
+    cohort = touched(tmp_path, *names, *hidden, ".git/x_IMG_MR_T1.nrrd", ".Trash/image.nii.gz", ".DS_Store")
+    image, mask = names
+    folder = Path(image).parent if "dcm" in image.casefold() else None
+    wanted = (folder.name if folder else Path(image).name, Path(mask).name)
+    assert names_of(cohort) == {Path(names[1]).parent.name: wanted}
+    assert not [finding for finding in cohort.findings if "structures" in finding.problem]
+
+
+@pytest.mark.parametrize(
+    ("names", "about", "taken", "said"),
+    [
+        (
+            ("c_1/c_1_IMG_MR_T1.nrrd", "c_1/c_1_IMG_MR_T1.nii.gz", "c_1/c_1_OAR_GTVp.nrrd",
+             "c_1/c_1_OAR_GTVp.seg.nrrd"),
+            {}, ("c_1_IMG_MR_T1.nii.gz", "c_1_OAR_GTVp.nrrd"),
+            ["c_1_IMG_MR_T1.nii.gz is taken; c_1_IMG_MR_T1.nrrd has the same name",
+             "c_1_OAR_GTVp.nrrd is taken; c_1_OAR_GTVp.seg.nrrd has the same name"],
+        ),
+        (
+            ("c_1/c_1_IMG_MR_T1.nrrd", "c_1/c_1_IMG_T1.nrrd", "c_1/c_1_OAR_GTVp.nrrd"),
+            {}, ("c_1_IMG_MR_T1.nrrd", "c_1_OAR_GTVp.nrrd"),
+            ["c_1_IMG_MR_T1.nrrd is taken; c_1_IMG_T1.nrrd would do as well"],
+        ),
+        (
+            ("c_1/image.nii", "c_1/image.nii.gz", "c_1/image_t1.nii", "c_1/GTVp.nii", "c_1/GTVp.nii.gz"),
+            {}, ("image.nii", "GTVp.nii"),
+            ["GTVp.nii is taken; GTVp.nii.gz has the same name",
+             "image.nii is taken; image.nii.gz has the same name",
+             "image.nii is taken; image_t1.nii would do as well"],
+        ),
+        (
+            ("imagesTr/c_1_0000.nii", "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", "labelsTr/c_1.nii"),
+            {"numTraining": 1}, ("c_1_0000.nii", "c_1.nii"),
+            ["c_1_0000.nii is taken; c_1_0000.nii.gz has the same name",
+             "c_1.nii is taken; c_1.nii.gz has the same name"],
+        ),
+        (
+            ("imagesTr/c_1_0000.nii", "imagesTr/c_1_0000.NII.GZ", "labelsTr/c_1.nii.gz", "labelsTr/c_1.nii"),
+            {"file_ending": ".nii.gz"}, ("c_1_0000.NII.GZ", "c_1.nii.gz"), [],
+        ),
+        (
+            ("imagesTr/c_1_0000.nii", "imagesTs/c_1_0000.nii", "labelsTr/c_1.nii", "labelsTs/c_1.nii"),
+            {"numTraining": 1}, ("c_1_0000.nii", "c_1.nii"),
+            ["c_1_0000.nii stands in two folders, and the first is taken"],
+        ),
+        (
+            ("c_1/T1WI/1.dcm", "c_1/t1-wi/1.dcm", "c_1/ROI-T1.nii", "c_1/ROI-T1.nii.gz"),
+            {}, ("t1-wi", "ROI-T1.nii.gz"),
+            ["more than one mask: ROI-T1.nii, ROI-T1.nii.gz", "more than one series: T1WI, t1-wi"],
+        ),
+    ],
+)  # fmt: skip
+def test_two_files_for_one_thing_are_named(tmp_path, names, about, taken, said):
+    cohort = touched(tmp_path, *names, **about)
+    assert names_of(cohort) == {"c_1": taken}
+    doubts = [finding for finding in cohort.findings if finding.severity != "info"]
+    doubts = [finding for finding in doubts if not finding.problem.startswith("by their names alone")]
+    assert sorted(finding.problem for finding in doubts) == sorted(said)
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"file_ending": ".nrrd"}, r"holds no images. Expected imagesTr/CASE_0000\.nrrd"),
+        ({"dataset": {"c_1": ["imagesTr/c_1_0000.nii.gz"]}}, r"dataset\.json names no images of c_1"),
+    ],
+)
+def test_a_data_set_of_nnunet_without_images(tmp_path, about, said):
+    with pytest.raises(CohortError, match=said):
+        touched(tmp_path, "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", **about)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures, file_stem
+from radiomics_npc.cohort.image_files import image_files, is_hidden
+from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures
 from radiomics_npc.cohort.sequence_names import named_sequence
 from radiomics_npc.errors import CohortError
 
@@ -21,8 +22,8 @@ _ENDINGS = (".nrrd", ".nii.gz", ".nii", ".mha")
 def hanseg_folders(root: Path) -> list[Path]:
     """Folders of the cases: within ``root``, or one folder deeper (the release has ``set_1``)."""
     for pattern in ("*", "*/*"):
-        found = [p for p in sorted(root.glob(pattern)) if p.is_dir() and any(p.glob("*_IMG_*"))]
-        if found:
+        folders = [p for p in sorted(root.glob(pattern)) if p.is_dir() and not is_hidden(p)]
+        if found := [p for p in folders if any(map(_IMAGE.fullmatch, image_files(p, _ENDINGS)[0]))]:
             return found
     return []
 
@@ -47,7 +48,7 @@ def find_hanseg(
     list of FoundCase
         In the order of their folders.
     list of Finding
-        Images passed over; where the masks come from, if there is a CT.
+        Images passed over, files of one name; where the masks come from, if there is a CT.
 
     Raises
     ------
@@ -66,29 +67,39 @@ def find_hanseg(
             f"{root.name or 'the folder'} holds no cases in the layout of HaN-Seg",
             "Expected case_01/case_01_IMG_MR_T1.nrrd; otherwise write a manifest.",
         )
-    cases, passed, scanned = [], set(), False
+    cases, findings, passed = [], [], set()
     for folder in folders:
-        images, structures = {}, {}
-        for path in sorted(p for p in folder.iterdir() if p.name.casefold().endswith(_ENDINGS)):
-            image, mask = _IMAGE.fullmatch(file_stem(path)), _MASK.fullmatch(file_stem(path))
+        images: dict[str, Path] = {}
+        structures = {}
+        files, twins = image_files(folder, _ENDINGS, folder.name)
+        findings += twins
+        for stem, path in files.items():
+            image, mask = _IMAGE.fullmatch(stem), _MASK.fullmatch(stem)
             if mask:
                 structures[mask["name"]] = path
             elif image:
                 kind = image["kind"]
                 sequence = named_sequence(kind, names) or named_sequence(kind.upper().removeprefix("MR_"))
-                if sequence in sequences and sequence not in images:
+                if sequence is not None and sequence in images:
+                    problem = f"{images[sequence].name} is taken; {path.name} would do as well"
+                    remedy = "Say which in a manifest, or name one under cohort.sequence_names."
+                    findings.append(Finding.warning(problem, remedy, folder.name, sequence))
+                elif sequence is not None and sequence in sequences:
                     images[sequence] = path
                 else:
                     passed.add(kind)
-                    scanned = scanned or kind.upper() == "CT"
         chosen = {s: FoundImage(images[s], Structures(files=structures)) for s in sequences if s in images}
         cases.append(FoundCase(folder.name, chosen))
+    return cases, [*findings, *_passed(passed)]
+
+
+def _passed(kinds: set[str]) -> list[Finding]:
     findings = []
-    if passed:
-        problem = f"images {', '.join(sorted(passed))} passed over: no sequence that the study asks for"
+    if kinds:
+        problem = f"images {', '.join(sorted(kinds))} passed over: no sequence that the study asks for"
         findings.append(Finding.info(problem))
-    if scanned:
+    if any(kind.upper() == "CT" for kind in kinds):
         problem = "masks beside a CT were drawn on it, as those of HaN-Seg were"
         remedy = "They fit an MR only after registration; where the grids differ, the check says so."
         findings.append(Finding.warning(problem, remedy))
-    return cases, findings
+    return findings

@@ -9,6 +9,7 @@ from typing import Any
 
 from radiomics_npc.cohort.cases import Label
 from radiomics_npc.cohort.findings import Finding
+from radiomics_npc.cohort.image_files import image_files
 from radiomics_npc.cohort.labels import as_label
 from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures
 from radiomics_npc.cohort.sequence_names import named_sequence
@@ -65,12 +66,12 @@ def find_nnunet(
     list of FoundCase
         In the order of their names. One mask serves all channels of a case.
     list of Finding
-        Channels that are no sequence, images without a mask's name.
+        Channels that are no sequence, files of one name, cases that are in both folders.
 
     Raises
     ------
     CohortError
-        ``dataset.json`` is absent or damaged, or names no known sequence.
+        ``dataset.json`` is absent or damaged, or names no known sequence; there is no image.
     """
     base = nnunet_folder(Path(root))
     about = _description(base / "dataset.json")
@@ -78,13 +79,21 @@ def find_nnunet(
     values = _labels(about)
     found: dict[str, dict[str, FoundImage]] = {}
     unknown: set[str] = set()
-    for case, channel, image, mask in _files(base, about):
+    for case, channel, image, mask in _files(base, about, findings):
         images = found.setdefault(case, {})
         sequence = channels.get(channel)
         if sequence is None:
             unknown.add(channel)
+        elif sequence in images:
+            problem = f"{image.name} stands in two folders, and the first is taken"
+            findings.append(Finding.error(problem, "Give each patient a name of its own.", case, sequence))
         elif sequence in sequences:
             images[sequence] = FoundImage(image, Structures(mask, values if mask else {}))
+    if not found:
+        ending = about.get("file_ending") or _ENDINGS[0]
+        raise CohortError(
+            f"{base.name} holds no images", f"Expected imagesTr/CASE_0000{ending}, as dataset.json has it."
+        )
     if beyond := sorted(unknown - set(_named(about))):
         problem = f"images of channel {', '.join(beyond)} passed over: dataset.json does not name it"
         findings.append(Finding.warning(problem, "Name it under channel_names.", where="dataset.json"))
@@ -155,21 +164,26 @@ def _labels(about: Mapping[str, Any]) -> dict[str, Label | tuple[Label, ...]]:
     return found
 
 
-def _files(base: Path, about: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, Path | None]]:
+def _files(
+    base: Path, about: Mapping[str, Any], findings: list[Finding]
+) -> Iterator[tuple[str, str, Path, Path | None]]:
     """Case, channel, image and mask of every image."""
     listed = about.get("dataset")
     if isinstance(listed, dict):  # version 2 may name every file instead
         for case, files in sorted(listed.items()):
+            if not isinstance(files, dict):
+                raise CohortError(f"dataset.json names no images of {case}", "Write it again with nnU-Net.")
             mask = files.get("label")
             for number, image in enumerate(files.get("images") or []):
                 yield str(case), str(number), base / image, base / mask if mask else None
         return
     ending = about.get("file_ending")
-    endings = (ending,) if isinstance(ending, str) else _ENDINGS
-    for images, labels in _PARTS:
-        for path in sorted((base / images).iterdir()) if (base / images).is_dir() else []:
-            stem = next((path.name.removesuffix(e) for e in endings if path.name.endswith(e)), "")
+    endings = (ending.casefold(),) if isinstance(ending, str) else _ENDINGS
+    for folder, labels in _PARTS:
+        images, twins = image_files(base / folder, endings)
+        masks, more = image_files(base / labels, endings)
+        findings += [*twins, *more]
+        for stem, path in images.items():
             case, _, channel = stem.rpartition("_")
-            if case and len(channel) == 4 and channel.isdigit() and not path.name.startswith("."):
-                mask = next((m for e in endings if (m := base / labels / f"{case}{e}").is_file()), None)
-                yield case, channel.lstrip("0") or "0", path, mask
+            if case and len(channel) == 4 and channel.isdigit():
+                yield case, channel.lstrip("0") or "0", path, masks.get(case)

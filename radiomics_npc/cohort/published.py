@@ -79,7 +79,7 @@ def find_published(root: Path, sequences: Sequence[str]) -> tuple[list[Case], li
         In the order of patient_id (the folder name). A mask without its series
         folder points to the folder that should be there.
     list of Finding
-        Folders passed over.
+        Folders passed over, several masks or series of one sequence.
 
     Raises
     ------
@@ -103,14 +103,16 @@ def find_published(root: Path, sequences: Sequence[str]) -> tuple[list[Case], li
 
 
 def _twice(folder: Path, sequences: Sequence[str]) -> list[Finding]:
-    """Say where two files could be the mask of one sequence, such as ROI-T1.nii and ROI-T1.nii.gz."""
-    masks: dict[str, list[str]] = {}
+    """Say where two could be the mask (ROI-T1.nii and ROI-T1.nii.gz) or the series of one sequence."""
+    found: dict[tuple[str, str], list[str]] = {}
     for path in sorted(folder.iterdir()):
         name = _MASK_NAME.fullmatch(path.name)
-        if name and not path.name.startswith(".") and plain(name["stem"]) in _MASKS:
-            masks.setdefault(_MASKS[plain(name["stem"])], []).append(path.name)
+        if path.is_dir() and plain(path.name) in _FOLDERS:
+            found.setdefault(("series", _FOLDERS[plain(path.name)]), []).append(path.name)
+        elif name and not path.name.startswith(".") and plain(name["stem"]) in _MASKS:
+            found.setdefault(("mask", _MASKS[plain(name["stem"])]), []).append(path.name)
     return [
-        Finding.error(f"more than one mask: {', '.join(names)}", "Keep one.", folder.name, sequence)
-        for sequence, names in masks.items()
+        Finding.error(f"more than one {what}: {', '.join(names)}", "Keep one.", folder.name, sequence)
+        for (what, sequence), names in found.items()
         if len(names) > 1 and sequence in sequences
     ]

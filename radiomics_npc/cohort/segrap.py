@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures, file_stem
+from radiomics_npc.cohort.image_files import image_files, is_hidden
+from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures
 from radiomics_npc.cohort.sequence_names import named_sequence
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.errors import CohortError
@@ -21,15 +22,14 @@ _BARE = {"image": "t1", "imagecontrast": "ce_t1"}
 def segrap_folders(root: Path) -> list[Path]:
     """Folders of the cases: within ``root``, or one folder deeper."""
     for pattern in ("*", "*/*"):
-        folders = [path for path in sorted(root.glob(pattern)) if path.is_dir()]
-        found = [folder for folder in folders if any(map(_is_image, folder.glob("image*")))]
-        if found:
+        folders = [path for path in sorted(root.glob(pattern)) if path.is_dir() and not is_hidden(path)]
+        if found := [p for p in folders if any(map(_is_image, image_files(p, _ENDINGS)[0]))]:
             return found
     return []
 
 
-def _is_image(path: Path) -> bool:
-    return path.name.casefold().endswith(_ENDINGS) and plain(file_stem(path)).startswith("image")
+def _is_image(stem: str) -> bool:
+    return plain(stem).startswith("image")
 
 
 def find_segrap(
@@ -52,7 +52,8 @@ def find_segrap(
     list of FoundCase
         In the order of their folders. All structures serve all images of a case.
     list of Finding
-        That ``image`` was taken for T1 and ``image_contrast`` for CE-T1, if no name says so.
+        Files of one name; that ``image`` was taken for T1 and ``image_contrast`` for CE-T1, if no name says
+        so.
 
     Raises
     ------
@@ -71,29 +72,34 @@ def find_segrap(
             f"{root.name or 'the folder'} holds no cases in the layout of SegRap",
             "Expected segrap_0001/image_contrast.nii.gz and GTVp.nii.gz; otherwise write a manifest.",
         )
-    cases, guessed = [], set()
+    cases, findings, guessed = [], [], set()
     for folder in folders:
         images: dict[str, Path] = {}
         structures = {}
-        for path in sorted(p for p in folder.iterdir() if p.name.casefold().endswith(_ENDINGS)):
-            stem = file_stem(path)
+        files, twins = image_files(folder, _ENDINGS, folder.name)
+        findings += twins
+        for stem, path in files.items():
             sequence = _sequence(stem, names)
-            if sequence is None and not _is_image(path):
+            if sequence is None and not _is_image(stem):
                 structures[stem] = path
-            elif sequence is not None and sequence in sequences and sequence not in images:
+            elif sequence is not None and sequence in images:
+                problem = f"{images[sequence].name} is taken; {path.name} would do as well"
+                remedy = "Say which in a manifest, or name one under cohort.sequence_names."
+                findings.append(Finding.warning(problem, remedy, folder.name, sequence))
+            elif sequence is not None and sequence in sequences:
                 images[sequence] = path
                 if plain(stem) in _BARE and named_sequence(stem, names) is None:
                     guessed.add(f"{stem} for {sequence}")
         chosen = {s: FoundImage(images[s], Structures(files=structures)) for s in sequences if s in images}
         cases.append(FoundCase(folder.name, chosen))
     if not guessed:
-        return cases, []
+        return cases, findings
     problem = f"by their names alone, {' and '.join(sorted(guessed))} are taken"
     remedy = (
         "The images of SegRap itself are CT, for which the settings are not made; "
         "say what yours are under cohort.sequence_names."
     )
-    return cases, [Finding.warning(problem, remedy)]
+    return cases, [*findings, Finding.warning(problem, remedy)]
 
 
 def _sequence(stem: str, names: Mapping[str, Sequence[str]] | None) -> str | None:
