@@ -37,6 +37,7 @@ from radiomics_npc.report.content import write_run_report
 from radiomics_npc.run_folder import RunFolder
 from radiomics_npc.settings import StudySettings
 from radiomics_npc.storage import FeatureStore, read_table, write_table
+from radiomics_npc.study_acquisition import check_acquisition
 from radiomics_npc.study_baseline import write_baseline
 from radiomics_npc.study_figures import draw_montage, draw_nomogram, draw_quality
 from radiomics_npc.survival.models.model_file import load_model
@@ -152,7 +153,8 @@ class Study:
                 self.cohort, jobs=self.settings.jobs, missing_masks=missing,
                 masks_from=None if moved is None else moved.masks_from,
             )  # fmt: skip
-            found = [*report.findings, *self._landmarks.findings()]
+            odd = check_acquisition(self.cohort, self._run.tables, jobs=self.settings.jobs)
+            found = [*report.findings, *odd, *self._landmarks.findings()]
             report = CheckReport(found, report.image_quality)
             report.write(self.run_folder)
         return report

@@ -22,6 +22,7 @@ from radiomics_npc.report.html import write_report
 from radiomics_npc.report.intensity_methods import intensity_content
 from radiomics_npc.report.modelling_content import has_modelling, load_models, read_modelling, read_optional
 from radiomics_npc.report.paper import write_paper
+from radiomics_npc.report.protocols import protocol_table, read_protocols
 from radiomics_npc.report.registration_sections import read_registration
 from radiomics_npc.storage import read_table, write_table
 from radiomics_npc.survival.estimation.kaplan_meier import kaplan_meier
@@ -67,6 +68,7 @@ def read_run(folder: Path | str) -> Content:
         "findings": read_optional(folder / "check.csv"),
         "table_one": read_optional(tables / "table_one.csv"),
         "table_one_center": read_optional(tables / "table_one_center.csv"),
+        "protocols": read_protocols(tables),
         "flow": measured_flow(record["patients"], read_optional(folder / "failures.csv")),
         "quality": _quality(folder, record),
     }
@@ -199,5 +201,6 @@ def _made_tables(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         "restricted_means": groups.get("restricted_mean"), "pairwise_log_rank": groups.get("pairs"),
         "sample_size": (content.get("sample_size") or {}).get("table"),
         "subgroups": (content.get("subgroups") or {}).get("table"),
+        "protocols": protocol_table(content["protocols"]) if content.get("protocols") else None,
     }  # fmt: skip
     return {name: table for name, table in found.items() if table is not None}

@@ -12,6 +12,8 @@ from radiomics_npc.report import contour_figures, figures, model_figures, perfor
 from radiomics_npc.report.contour_content import risk_intervals
 from radiomics_npc.report.flow import flow_figure
 from radiomics_npc.report.outcome_words import outcome_of
+from radiomics_npc.report.protocol_figures import protocol_figure
+from radiomics_npc.report.protocols import PARAMETERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,10 +34,10 @@ def draw_figures(content: Content) -> dict[str, Figure]:
     Returns
     -------
     dict of str to Figure
-        Names fit for files: ``flow``, ``c_index``, ``auc``, ``kaplan_meier``, ``calibration_{model}``,
-        ``decision_curves``, ``learning_curve``, ``stability``, ``hazard_ratios_{model}``,
-        ``effects_over_time_{model}``, ``selection_{model}``, ``nomogram``, ``montage``,
-        ``contour_volumes``, ``contour_agreement``, ``contour_risk``.
+        Names fit for files: ``flow``, ``protocols``, ``c_index``, ``auc``, ``kaplan_meier``,
+        ``calibration_{model}``, ``decision_curves``, ``learning_curve``, ``stability``,
+        ``hazard_ratios_{model}``, ``effects_over_time_{model}``, ``selection_{model}``, ``nomogram``,
+        ``montage``, ``contour_volumes``, ``contour_agreement``, ``contour_risk``.
     """
     drawn: dict[str, Any] = {
         **_of_cohort(content), **_of_contours(content), **_of_performance(content), **_of_models(content),
@@ -52,7 +54,11 @@ def draw_figures(content: Content) -> dict[str, Figure]:
 
 
 def _of_cohort(content: Content) -> dict[str, Figure]:
-    return {"flow": flow_figure(content["flow"])} if content.get("flow") else {}
+    drawn = {"flow": flow_figure(content["flow"])} if content.get("flow") else {}
+    protocols = content.get("protocols")
+    if protocols and protocols["table"].reindex(columns=list(PARAMETERS)).notna().any(axis=None):
+        drawn["protocols"] = protocol_figure(protocols)
+    return drawn
 
 
 def _of_contours(content: Content) -> dict[str, Figure]:

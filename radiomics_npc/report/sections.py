@@ -11,6 +11,7 @@ from radiomics_npc.report import (
     contour_sections,
     model_sections,
     performance_sections,
+    protocols,
     registration_sections,
     surrogates,
     validation_sections,
@@ -46,6 +47,7 @@ _PATIENTS: dict[str, tuple[str, Callable[[Content, Any], str]]] = {
     "complete_cases": ("Complete cases", cohort_sections.complete_cases),
     "table_one": ("Baseline", cohort_sections.baseline),
     "findings": ("Check of the data", cohort_sections.findings),
+    "protocols": ("Scanners and protocols", protocols.section),
     "contours": ("Contours", contour_sections.contours),
     "registration": ("Moved masks", registration_sections.registration),
     "montage": ("Images and outlines", cohort_sections.montage),
@@ -93,6 +95,7 @@ _PARTS = {
 _EVERY = {key: section for part in _PARTS.values() for key, section in part.items()}
 _FOUND_IN_PATIENTS = {
     *_RESULTS, *_MODELS, *_SENSITIVITY, "table_one", "stability", "sample_size", "complete_cases", "contours",
+    "protocols",
     "registration",
 }  # fmt: skip
 

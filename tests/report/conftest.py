@@ -99,6 +99,33 @@ def _group_tables() -> dict[str, pd.DataFrame]:
     return {"restricted_mean": means, "pairs": pairs}
 
 
+def _protocols() -> dict[str, Any]:
+    """Acquisition parameters of two centers with a scanner of its own each."""
+    rows = [
+        (
+            f"{k:03d}",
+            center,
+            sequence,
+            scanner,
+            field,
+            echo + k % 3,
+            500.0 + 10 * k,
+            0.43,
+            5.5,
+            40.0 + k,
+            0.1 * k,
+        )
+        for k in range(12)
+        for center, scanner, field in [(NASTY, "Achieva", 1.5) if k % 3 else ("South", None, 3.0)]
+        for sequence, echo in (("t1", 12.0), ("t2", 80.0))
+    ]
+    table = pd.DataFrame(rows, columns=[
+        "patient_id", "group", "sequence", "scanner_device_name", "magnetic_field_strength", "echo_time",
+        "repetition_time", "pixel_spacing", "slice_distance_mm", "snr", "ghost_percent",
+    ])  # fmt: skip
+    return {"table": table, "by": "center"}
+
+
 def _limits(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
     """A table of estimates with limits around them."""
     table = pd.DataFrame(rows, columns=columns)
@@ -264,6 +291,7 @@ def whole_content(gbsg, model, curves) -> dict[str, Any]:
         "table_one_center": _baseline().rename(
             columns={"event: no": f"center: {NASTY}", "event: yes": "center: South"}
         ),
+        "protocols": _protocols(),
         "quality": {"link": "quality.html", "patients": 700, "failed": 10, "flagged": 3},
         "montage": montage_figure([Panel(slice_, mask, "T1"), Panel(slice_, mask, "T2")]),
         "features": {

@@ -22,9 +22,9 @@ from radiomics_npc.report.tables import (
 )
 
 SECTIONS = [
-    "flow", "complete_cases", "table_one", "findings", "montage", "features", "stability", "sample_size",
-    "models", "accuracy", "kaplan_meier", "calibration", "decision_curves", "reclassification", "optimism",
-    "permutation_test", "learning_curve", "hazard_ratios", "proportional_hazards", "rad_score",
+    "flow", "complete_cases", "table_one", "findings", "protocols", "montage", "features", "stability",
+    "sample_size", "models", "accuracy", "kaplan_meier", "calibration", "decision_curves", "reclassification",
+    "optimism", "permutation_test", "learning_curve", "hazard_ratios", "proportional_hazards", "rad_score",
     "selection", "shap", "nomogram", "subgroups", "centers", "contour_uncertainty", "endpoints",
     "limitations", "methods", "settings", "versions",
 ]  # fmt: skip
