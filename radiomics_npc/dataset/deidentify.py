@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from radiomics_npc.dataset.confidentiality_profile import Options
-from radiomics_npc.dataset.deidentified_file import PatientFiles, deidentify_patient
+from radiomics_npc.dataset.deidentified_file import PatientFiles, Written, deidentify_patient
 from radiomics_npc.dataset.deidentify_report import (
     NOT_COPIED,
     Deidentified,
@@ -24,6 +24,7 @@ from radiomics_npc.dataset.pseudonyms import Pseudonyms, read_patient_ids, read_
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.parallel import map_cases
 from radiomics_npc.progress import track
+from radiomics_npc.storage import TEMPORARY
 
 __all__ = ["Deidentified", "deidentify"]
 
@@ -107,7 +108,7 @@ def deidentify(
     ...
     radiomics_npc.errors.CohortError: there is no folder somewhere. Check the path.
     """
-    source, out = Path(source), Path(out)
+    source, out, mapping = Path(source), Path(out), Path(mapping) if mapping else None
     if dates not in ("remove", "shift") or burned_in not in ("warn", "refuse"):
         raise ConfigError("dates is remove or shift, burned_in is warn or refuse", "Choose one of them.")
     options = Options(keep_acquisition, dates == "shift", keep_private, keep_patient, keep_device)
@@ -124,11 +125,7 @@ def deidentify(
     if burned_in == "refuse":
         problems |= {s.number: s.burned_in for s in surveys if s.burned_in}
     work = _by_patient(surveys, files, out, pseudonyms, options, problems)
-    written = [
-        one
-        for several in track(map_cases(deidentify_patient, work, jobs=jobs, ordered=True), "write", len(work))
-        for one in several
-    ]
+    written = _write_all(work, out, jobs)
     problems |= {w.number: w.problem for w in written if w.problem}
     result = collect_result(
         surveys,
@@ -140,7 +137,7 @@ def deidentify(
     )
     write_report(out, result, options, burned_in)
     if mapping:
-        write_mapping(Path(mapping), work, written, result.sources)
+        write_mapping(mapping, work, written, result.sources)
     return result
 
 
@@ -158,7 +155,18 @@ def _survey(item: tuple[int, Path], options: Options) -> Surveyed:
     return survey_file(item[1], item[0], options)
 
 
-def _require_places(source: Path, out: Path, *, secret: Path, mapping: Path | str | None) -> None:
+def _write_all(work: list[PatientFiles], out: Path, jobs: int) -> list[Written]:
+    try:
+        done = map_cases(deidentify_patient, work, jobs=jobs, ordered=True)
+        return [one for several in track(done, "write", len(work)) for one in several]
+    except BaseException:
+        # a process that was ended while it wrote leaves a file that nobody checked
+        for unfinished in out.rglob(f"{TEMPORARY}*"):
+            unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _require_places(source: Path, out: Path, *, secret: Path, mapping: Path | None) -> None:
     if not source.is_dir():
         raise CohortError(f"there is no folder {source.name}", "Check the path.")
     here, there = source.resolve(), out.resolve()
@@ -168,15 +176,15 @@ def _require_places(source: Path, out: Path, *, secret: Path, mapping: Path | st
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out.name} exists and is not empty", "Choose a new folder.")
-    for what, path in (("secret", secret), ("mapping", Path(mapping) if mapping else None)):
+    for what, path in (("secret", secret), ("mapping", mapping)):
         for name, folder in (("output", there), ("source", here)):
             if path is not None and folder in path.resolve().parents:
                 raise ConfigError(
                     f"the {what} would lie within the {name}",
                     "It turns pseudonyms around: keep it elsewhere.",
                 )
-    if mapping and (Path(mapping).exists() or Path(mapping).resolve() == secret.resolve()):
-        raise ConfigError(f"{Path(mapping).name} exists, or is the secret", "Map into a new file.")
+    if mapping and (mapping.exists() or mapping.resolve() == secret.resolve()):
+        raise ConfigError(f"{mapping.name} exists, or is the secret", "Map into a new file.")
 
 
 def _by_patient(

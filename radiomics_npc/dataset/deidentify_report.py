@@ -166,7 +166,7 @@ def _several_people(surveys: list[Surveyed], written: set[int]) -> int:
 
 
 def write_report(out: Path, result: Deidentified, options: Options, burned_in: str) -> None:
-    """Write the actions as CSV and the rest as JSON."""
+    """Write the actions as CSV and the rest as JSON, and the mark of simulated patients."""
     write_table(out / "deidentification.csv", result.to_frame())
     content: dict[str, Any] = {
         "radiomics_npc": __version__,
@@ -181,6 +181,9 @@ def write_report(out: Path, result: Deidentified, options: Options, burned_in: s
         "the source files of its patient was found in it",
     }
     write_json(out / "deidentification.json", content)
+    if result.simulated:
+        # what reads the folder as a cohort looks for this
+        write_json(out / "dataset.json", {"simulated": True})
 
 
 def write_mapping(

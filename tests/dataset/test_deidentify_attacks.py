@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from radiomics_npc.cohort.dicom_headers import series_headers
 from radiomics_npc.cohort.sequences import recognize_sequence
+from radiomics_npc.cohort.simulated_mark import lie_in_simulated
 from radiomics_npc.dataset import deidentified_file
 from radiomics_npc.dataset.deidentify import deidentify
 from radiomics_npc.dataset.dicom_objects import as_found
 from radiomics_npc.dataset.header_values import clean_label
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.identity_reading import name_identities, text_identities
+from radiomics_npc.simulate.dicom import COMMENT
 from tests.dataset.planted_patients import _image
 
 
@@ -44,6 +47,16 @@ def through(tmp_path):
         return dcmread(path), path.read_bytes(), result
 
     return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of one image."""
+    (tmp_path / "in").mkdir()
+    header = _image(1, 8)
+    header.PixelData = bytes(128)
+    header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    return tmp_path / "in"
 
 
 def item(**values):
@@ -273,7 +286,7 @@ def test_an_overlay_in_the_pixels_is_said(through):
     assert any("overlay in unused bits" in w for w in result.warnings)
 
 
-def test_secret_and_mapping_are_private_from_the_first_byte_on(tmp_path, monkeypatch):
+def test_secret_and_mapping_are_private_from_the_first_byte_on(folder, tmp_path, monkeypatch):
     """Their permissions when they come to their place, before anything could change them."""
     modes = {}
     replace = Path.replace
@@ -282,48 +295,58 @@ def test_secret_and_mapping_are_private_from_the_first_byte_on(tmp_path, monkeyp
         modes[Path(target).name] = stat.S_IMODE(path.stat().st_mode)
         return replace(path, target)
 
-    (tmp_path / "in").mkdir()
-    _image(1, 4).save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
     monkeypatch.setattr(Path, "replace", seen)
-    deidentify(tmp_path / "in", tmp_path / "out", mapping=tmp_path / "m.csv")
+    deidentify(folder, tmp_path / "out", mapping=tmp_path / "m.csv")
     assert modes["out.secret"] == modes["m.csv"] == 0o600
 
 
-def test_the_output_may_be_the_folder_one_stands_in(tmp_path, monkeypatch, through):
+def test_the_output_may_be_the_folder_one_stands_in(folder, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    through(lambda header: None)
-    deidentify(tmp_path / "in", ".")
+    deidentify(folder, ".")
     assert (tmp_path / "here.secret").is_file()
     assert len(list((tmp_path / "here").rglob("*.dcm"))) == 1
 
 
-def test_a_check_that_fails_takes_the_file_away(tmp_path, monkeypatch):
+def test_a_check_that_fails_takes_the_file_away(folder, tmp_path, monkeypatch):
     def fail(*_):
         raise ValueError("Zhangwei")
 
-    (tmp_path / "in").mkdir()
-    header = _image(1, 8)
-    header.PixelData = bytes(128)
-    header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
     monkeypatch.setattr(deidentified_file, "find_leftovers", fail)
-    result = deidentify(tmp_path / "in", tmp_path / "out")
+    result = deidentify(folder, tmp_path / "out")
     assert list(result.failures["message"]) == ["it cannot be checked (ValueError)"]
     assert not [p for p in (tmp_path / "out").rglob("*") if p.suffix == ".dcm"]
 
 
-def test_an_interruption_leaves_no_unchecked_file(tmp_path, monkeypatch):
+def test_an_interruption_leaves_no_unchecked_file(folder, tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    (tmp_path / "in").mkdir()
-    header = _image(1, 8)
-    header.PixelData = bytes(128)
-    header.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
     monkeypatch.setattr(deidentified_file, "find_leftovers", stop)
     with pytest.raises(KeyboardInterrupt):
-        deidentify(tmp_path / "in", tmp_path / "out")
+        deidentify(folder, tmp_path / "out")
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_what_an_ended_process_left_is_taken_away(folder, tmp_path, monkeypatch):
+    def end(work):
+        (work.out / "P-X").mkdir(parents=True)
+        (work.out / "P-X" / ".tmp-unchecked.dcm").write_bytes(b"Zhangwei")
+        raise KeyboardInterrupt
+
+    module = sys.modules["radiomics_npc.dataset.deidentify"]
+    monkeypatch.setattr(module, "deidentify_patient", end)
+    with pytest.raises(KeyboardInterrupt):
+        deidentify(folder, tmp_path / "out")
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_simulated_patients_are_marked_for_what_reads_the_folder(tmp_path, through):
+    def change(header):
+        header.DeidentificationMethod = COMMENT
+
+    through(change)
+    assert lie_in_simulated(list((tmp_path / "out").rglob("*.dcm")))
 
 
 def test_free_texts_are_looked_for_in_their_own_file(tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def build(described, planted, *, implicit):
     return made
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.lists(elements(), min_size=1, max_size=8), st.booleans(), st.booleans(), st.booleans())
 def test_random_headers(described, implicit, shift, keep):
     planted = set()
@@ -128,7 +128,7 @@ def test_random_headers(described, implicit, shift, keep):
             assert dcmread(path).PixelData == bytes(range(32))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(132, 4000), st.binary(min_size=1, max_size=12)), min_size=1, max_size=6)
 )

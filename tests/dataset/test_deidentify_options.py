@@ -15,7 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 from radiomics_npc.dataset import header_cleaning
 from radiomics_npc.dataset.confidentiality_profile import Action, Options, action_for, table_action
 from radiomics_npc.dataset.deidentify import deidentify
-from radiomics_npc.dataset.dicom_objects import as_found
+from radiomics_npc.dataset.dicom_objects import as_found, burned_in
 from radiomics_npc.dataset.identity_reading import name_identities
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.imaging.reading import read_image
@@ -252,10 +252,21 @@ def test_refused_kinds_and_dicomdir(own, tmp_path):
         {"Modality": "US"},
         {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]},
         {"ConversionType": "WSD"},
+        {"Modality": "MR", "SamplesPerPixel": 3},
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"},
     ],
 )
-def test_text_in_the_pixels(own, tmp_path, values):
-    change(own, **values)
+def test_text_in_the_pixels_is_suspected(values):
+    header = Dataset()
+    header.Modality, header.ImageType = "MR", ["ORIGINAL", "PRIMARY"]
+    assert burned_in(header) == ""
+    for name, value in values.items():
+        setattr(header, name, value)
+    assert burned_in(header)
+
+
+def test_text_in_the_pixels(own, tmp_path):
+    change(own, BurnedInAnnotation="YES")
     result = deidentify(own, tmp_path / "out")
     assert result.written == 4
     assert any(w.startswith("3 images written") for w in result.warnings)
