@@ -24,7 +24,13 @@ from radiomics_npc.dataset.confidentiality_profile import (
     keyword,
 )
 from radiomics_npc.dataset.dicom_objects import element_vr, values_of
-from radiomics_npc.dataset.header_values import clean_label, most_values, spells_text, table_fits
+from radiomics_npc.dataset.header_values import (
+    clean_label,
+    most_values,
+    speaks_of_somebody,
+    spells_text,
+    table_fits,
+)
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.pseudonyms import Pseudonyms, shift_date
 from radiomics_npc.errors import ImageError
@@ -205,7 +211,9 @@ class HeaderCleaner:
     def _clean_text(self, header: Dataset, element: DataElement) -> Any:
         name = keyword(int(element.tag))
         values = [str(v) for v in values_of(element.value)]
-        if any(self.identities.occur_in(v) or len(v) > 64 or not v.isprintable() for v in values):
+        if any(len(v) > 64 or not v.isprintable() or speaks_of_somebody(v) for v in values):
+            return None
+        if any(self.identities.occur_in(v) for v in values):
             return None
         if name == "CodeMeaning":
             return code_meaning(header)

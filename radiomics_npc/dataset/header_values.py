@@ -12,15 +12,29 @@ from pydicom.dataset import Dataset
 from radiomics_npc.dataset.identities import Identities
 from radiomics_npc.dataset.written_dates import has_date
 
-__all__ = ["clean_label", "most_values", "spells_text", "table_fits"]
+__all__ = ["clean_label", "most_values", "speaks_of_somebody", "spells_text", "table_fits"]
 
 _BINARY: Final = {
     "US": "<u2", "SS": "<i2", "UL": "<u4", "SL": "<i4", "UV": "<u8", "SV": "<i8", "FL": "<f4", "FD": "<f8",
 }  # fmt: skip
+_TITLE: Final = re.compile(
+    r"(?<![a-z])(dr|prof|by|mrs|nurse|patient)(?![a-z])|医生|医师|醫師|教授|护士", re.I
+)
 #: LUTData and the color tables, and their descriptors.
 _DESCRIPTORS: Final = {
     0x00283006: 0x00283002, 0x00281201: 0x00281101, 0x00281202: 0x00281102, 0x00281203: 0x00281103,
 }  # fmt: skip
+
+
+def speaks_of_somebody(text: str) -> bool:
+    """Whether a text has a title of persons, or says by whom something was done.
+
+    Examples
+    --------
+    >>> [speaks_of_somebody(text) for text in ("GTV Dr. Wang", "drawn by Li", "王医生", "DRR", "syngo MR")]
+    [True, True, True, False, False]
+    """
+    return _TITLE.search(text.replace("_", " ")) is not None
 
 
 def clean_label(name: str, identities: Identities) -> str | None:
@@ -38,6 +52,7 @@ def clean_label(name: str, identities: Identities) -> str | None:
         if sound
         and not re.search(r"\d{5,}", name)
         and not has_date(name)
+        and not speaks_of_somebody(name)
         and not identities.occur_in(name, named_by_people=True)
         else None
     )

@@ -124,7 +124,9 @@ def test_dates_and_ids_in_other_forms(text):
     assert clean_label(f"GTV {text}", KNOWN) is None
 
 
-@pytest.mark.parametrize("text", ["GTV ZhangweiM", "GTV_zhangweix", "GTV_MeihuaZW", "GTV 2019-11-30"])
+@pytest.mark.parametrize(
+    "text", ["GTV ZhangweiM", "GTV_zhangweix", "GTV_MeihuaZW", "GTV 2019-11-30", "GTV_Dr_Wang"]
+)
 def test_names_with_initials_and_any_date_in_a_label(text):
     assert clean_label(text, KNOWN) is None
 
@@ -239,6 +241,14 @@ def test_codes_and_terms_that_no_dictionary_has(through):
     ]  # fmt: skip
     assert list(header.ImageType) == ["ORIGINAL", "PRIMARY", "M", "OTHER"]
     assert "BodyPartExamined" not in header
+
+
+def test_persons_whom_no_header_names(through):
+    def change(header):
+        header.SegmentSequence = Sequence([item(SegmentNumber=1, SegmentAlgorithmName="drawn by Huangfu")])
+        header.SoftwareVersions = "Dr. Huangfu"
+
+    assert b"Huangfu" not in through(change)[1]
 
 
 def test_uids_under_the_root_of_the_standard(through):
