@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import nrrd
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from radiomics_npc.cohort.cases import Cohort, ImageFiles
 from radiomics_npc.cohort.layouts import guess_layout
 from radiomics_npc.cohort.reading import read_cohort
 from radiomics_npc.errors import CohortError, ImageError, MaskError, RegionAbsentError
+from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
+from tests.rewritten_cohorts import FOLDERS, Series, pixel_edges, write_rtstruct, write_seg
 
 IMAGE = np.random.default_rng(0).integers(1, 900, (6, 14, 12)).astype(np.int16)
 TUMOR = np.zeros(IMAGE.shape, np.uint8)
@@ -251,3 +259,208 @@ def test_two_files_for_one_thing_are_named(tmp_path, names, about, taken, said):
 def test_a_data_set_of_nnunet_without_images(tmp_path, about, said):
     with pytest.raises(CohortError, match=said):
         touched(tmp_path, "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", **about)
+
+
+# --- DICOM: whose contours, of which series ---
+
+
+def series_of(folder: Path, sequence: str, patient: str = "001", **tags: Any) -> Series:
+    """An oblique series of its own, with the tumor two pixels further on in CE-T1."""
+    number = 1 + list(FOLDERS).index(sequence)
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0.96, 0, 0.28], [0, 1, 0], [-0.28, 0, 0.96]]) * (0.8, 0.9, 4.0)
+    affine[:3, 3] = -12.0, 7.5, 30.0 + 3 * number
+    folder.mkdir(parents=True, exist_ok=True)
+    headers = []
+    for k, plane in enumerate(IMAGE):
+        meta = FileMetaDataset()
+        meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = ExplicitVRLittleEndian, MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[patient, sequence, str(k)])
+        data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        data.PatientID = data.PatientName = patient
+        for name in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+                     "ReferringPhysicianName", "StudyID"):  # fmt: skip
+            setattr(data, name, "")
+        data.StudyInstanceUID = generate_uid(entropy_srcs=[patient])
+        data.SeriesInstanceUID = generate_uid(entropy_srcs=[patient, sequence])
+        data.FrameOfReferenceUID = generate_uid(entropy_srcs=[patient, "frame"])
+        data.Modality, data.Manufacturer = "MR", "none"
+        data.SeriesDescription, data.SeriesNumber, data.InstanceNumber = FOLDERS[sequence], number, k
+        data.ImageOrientationPatient = [0.96, 0, -0.28, 0, 1, 0]
+        data.ImagePositionPatient = (affine @ (0, 0, k, 1))[:3].round(8).tolist()
+        data.PixelSpacing, data.SliceThickness = [0.9, 0.8], 4
+        data.Rows, data.Columns = plane.shape
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated = data.BitsStored = 16
+        data.HighBit, data.PixelRepresentation = 15, 1
+        data.PixelData = plane.astype("<i2").tobytes()
+        for name, value in tags.items():
+            setattr(data, name, value)
+        data.save_as(folder / f"{k}.dcm", enforce_file_format=True)
+        headers.append(pydicom.dcmread(folder / f"{k}.dcm"))
+    mask = np.roll(TUMOR == 1, 0 if sequence == "t1" else 2, axis=2)
+    return Series(patient, sequence, headers, IMAGE, affine, mask)
+
+
+def edited(file: Path, change: Callable[[Any], None]) -> None:
+    data = pydicom.dcmread(file)
+    change(data)
+    data.save_as(file)
+
+
+def as_object(number: int, **tags: Any) -> Callable[[Any], None]:
+    """Make another object of a copy."""
+
+    def change(data: Any) -> None:
+        data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        for name, value in tags.items():
+            setattr(data, name, value)
+
+    return change
+
+
+def found(root: Path, **settings: Any) -> Cohort:
+    about = {"layout": "dicom", "path": str(root), "sequences": list(FOLDERS), "clinical": None}
+    return read_cohort({**about, "regions": {"gtvp": ["GTVp"]}, **settings})
+
+
+def doubts(cohort: Cohort) -> list[str]:
+    return [finding.problem for finding in cohort.findings if finding.severity != "info"]
+
+
+def test_objects_of_one_contour_series_belong_each_to_its_images(tmp_path):
+    """One RTSTRUCT of T1 and one of CE-T1, sent as one series."""
+    for sequence in FOLDERS:
+        series = series_of(tmp_path / sequence, sequence)
+        write_rtstruct(tmp_path / f"RS {sequence}", series, pixel_edges)
+        edited(tmp_path / f"RS {sequence}", as_object(len(sequence), SeriesInstanceUID="1.2.9"))
+    cohort = found(tmp_path)
+    assert not doubts(cohort)
+    for sequence, files in cohort.cases[0].images.items():
+        _, mask = read_pair(files)
+        np.testing.assert_array_equal(mask.array, np.roll(TUMOR == 1, 0 if sequence == "t1" else 2, axis=2))
+
+
+def test_a_segmentation_a_region(tmp_path):
+    series = series_of(tmp_path / "t1", "t1")
+    for number, name in enumerate(("GTVnd", "GTVp", "Brain")):
+        moved = replace(series, mask=np.roll(series.mask, number, axis=1))
+        write_seg(tmp_path / f"{number}.dcm", moved, series.headers)
+        edited(tmp_path / f"{number}.dcm", as_object(number, SeriesInstanceUID=f"1.2.9.{number}"))
+        edited(
+            tmp_path / f"{number}.dcm",
+            lambda data, name=name: setattr(data.SegmentSequence[0], "SegmentLabel", name),
+        )
+    cohort = found(tmp_path, regions={"gtvp": ["gtv_p"], "gtvnd": ["GTVnd"]}, sequences=["t1"])
+    assert not doubts(cohort)
+    for name, step in (("t1-gtvp", 1), ("t1-gtvnd", 0)):
+        _, mask = read_pair(cohort.cases[0].images[name])
+        np.testing.assert_array_equal(mask.array, np.roll(series.mask, step, axis=1))
+
+
+def test_two_contours_of_one_region_are_a_doubt(tmp_path):
+    series = series_of(tmp_path / "t1", "t1")
+    for number in range(2):
+        write_rtstruct(tmp_path / f"RS{number}.dcm", series, pixel_edges)
+        edited(tmp_path / f"RS{number}.dcm", as_object(number, SeriesInstanceUID=f"1.2.9.{number}"))
+    cohort = found(tmp_path, sequences=["t1"])
+    assert doubts(cohort) == ["RS0.dcm is taken for the contours; RS1.dcm refers to the same series"]
+    assert doubts(found(tmp_path, sequences=["t1"], regions={})) == doubts(cohort)
+
+
+def test_nobody_gets_the_contours_of_another_patient(tmp_path):
+    """Careless pseudonyms leave the same identifiers of series to several patients."""
+    series = series_of(tmp_path / "a", "t1")
+    write_seg(tmp_path / "seg.dcm", series, series.headers)
+    series_of(tmp_path / "b", "t1", "002", SeriesInstanceUID=series.headers[0].SeriesInstanceUID)
+    cohort = found(tmp_path, sequences=["t1"])
+    assert {case.patient_id: case.images["t1"].mask is not None for case in cohort.cases} == {
+        "001": True, "002": False,
+    }  # fmt: skip
+    # of a patient without images here they are those of the series that they name
+    edited(tmp_path / "seg.dcm", as_object(1, PatientID="pseudonym"))
+    assert all(case.images["t1"].mask is not None for case in found(tmp_path, sequences=["t1"]).cases)
+
+
+def test_contours_that_name_images_and_no_series(tmp_path):
+    """RTReferencedStudySequence need not be there (PS3.3 C.8.8.5); contours name their slices then."""
+    series = {name: series_of(tmp_path / name, name) for name in FOLDERS}
+
+    def change(data: Any) -> None:
+        del data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+        for roi in data.ROIContourSequence:
+            for contour in roi.ContourSequence:
+                image = Dataset()
+                image.ReferencedSOPInstanceUID = series["ce_t1"].headers[2].SOPInstanceUID
+                contour.ContourImageSequence = [image]
+
+    write_rtstruct(tmp_path / "RS.dcm", series["ce_t1"], pixel_edges)
+    edited(tmp_path / "RS.dcm", change)
+    cohort = found(tmp_path, sequences=["ce_t1"])
+    assert not doubts(cohort)
+    np.testing.assert_array_equal(read_pair(cohort.cases[0].images["ce_t1"])[1].array, series["ce_t1"].mask)
+
+
+@pytest.mark.parametrize("charset", ["gb18030", "utf-8"])
+def test_chinese_names_without_a_character_set(tmp_path, charset):
+    """As consoles in Chinese write them; the standard would have them refused."""
+    series = series_of(tmp_path / "病 人" / "t1", "t1")
+    for name in ("RS", "SEG"):
+        file = tmp_path / f"轮廓 {name}"
+        if name == "RS":
+            write_rtstruct(file, series, pixel_edges)
+            edited(file, lambda data: setattr(data.StructureSetROISequence[1], "ROIName", "x" * 12))
+        else:
+            write_seg(file, series, series.headers)
+            edited(file, lambda data: setattr(data.SegmentSequence[0], "SegmentLabel", "x" * 12))
+        edited(file, lambda data: data.pop("SpecificCharacterSet", None))
+        file.write_bytes(file.read_bytes().replace(b"x" * 12, "鼻咽肿瘤".encode(charset).ljust(12)))
+    cohort = found(tmp_path, sequences=["t1"])
+    assert doubts(cohort) == ["轮廓 RS is taken for the contours; 轮廓 SEG refers to the same series"]
+    for file, label in (("轮廓 RS", "鼻咽肿瘤"), ("轮廓 SEG", "GTVp")):
+        mask = read_mask(tmp_path / file, label, read_image(tmp_path / "病 人" / "t1"))
+        assert mask.array.sum() == series.mask.sum()
+
+
+@pytest.mark.parametrize("write", ["SEG", "RTSTRUCT"])
+def test_a_tumor_on_a_single_slice(tmp_path, write):
+    series = series_of(tmp_path / "t1", "t1")
+    series.mask[:3] = False
+    if write == "SEG":
+        write_seg(tmp_path / "mask", series, series.headers, frames_reversed=True)
+    else:
+        write_rtstruct(tmp_path / "mask", series, pixel_edges)
+    _, mask = read_pair(ImageFiles(tmp_path / "t1", tmp_path / "mask", "gtvp"))
+    np.testing.assert_array_equal(mask.array, series.mask)
+
+
+def test_a_segmentation_that_names_the_wrong_series_does_not_fit_it(tmp_path):
+    series = {name: series_of(tmp_path / name, name) for name in FOLDERS}
+    write_seg(tmp_path / "seg.dcm", series["t1"], series["t1"].headers)
+    edited(
+        tmp_path / "seg.dcm",
+        lambda data: setattr(
+            data.ReferencedSeriesSequence[0],
+            "SeriesInstanceUID",
+            series["ce_t1"].headers[0].SeriesInstanceUID,
+        ),
+    )
+    cohort = found(tmp_path)
+    assert cohort.cases[0].images["t1"].mask is None
+    with pytest.raises(MaskError, match="different grids"):
+        read_pair(cohort.cases[0].images["ce_t1"])
+    assert not check_cohort(cohort, jobs=1).ok
+
+
+def test_one_export_in_two_folders_is_one_series(tmp_path):
+    """All of it twice, and half of it elsewhere; capitals and blanks in names."""
+    series = series_of(tmp_path / "A B" / "t1", "t1")
+    write_seg(tmp_path / "SEG.DCM", series, series.headers)
+    shutil.copytree(tmp_path / "A B" / "t1", tmp_path / "copy")
+    for k in range(0, len(IMAGE), 2):
+        (tmp_path / "A B" / "t1" / f"{k}.dcm").rename(tmp_path / f"{k}.DCM")
+    cohort = found(tmp_path, sequences=["t1"])
+    image, mask = read_pair(cohort.cases[0].images["t1"])
+    np.testing.assert_array_equal(image.array, IMAGE)
+    np.testing.assert_array_equal(mask.array, series.mask)

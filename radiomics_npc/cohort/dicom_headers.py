@@ -10,15 +10,18 @@ from numpy.typing import ArrayLike
 
 from radiomics_npc.cohort.sequence_headers import SeriesHeaders
 
-__all__ = ["FRAME_GROUPS", "HEADER_TAGS", "functional_group", "is_image", "plane_of", "series_headers"]
+__all__ = [
+    "FRAME_GROUPS", "HEADER_TAGS", "functional_group", "is_image", "plane_of", "readable", "series_headers",
+]  # fmt: skip
 
 #: Where multi-frame objects keep what single images have at the top.
 FRAME_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 #: What a scan of headers reads.
 HEADER_TAGS = [
     "SOPClassUID", "SOPInstanceUID", "ImageType", "Modality", "SeriesDescription", "ProtocolName",
-    "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "ImagePositionPatient",
-    "ImageOrientationPatient", "NumberOfFrames", "PhotometricInterpretation", "EchoTime", "RepetitionTime",
+    "SpecificCharacterSet", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber",
+    "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames", "PhotometricInterpretation",
+    "EchoTime", "RepetitionTime",
     "ScanningSequence", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
     "ContrastBolusTotalDose", "DiffusionBValue", "AngioFlag", "AcquisitionContrast", "EchoPulseSequence",
     "InversionRecovery", "EchoPlanarPulseSequence", *FRAME_GROUPS,
@@ -74,6 +77,36 @@ def functional_group(header: Any, frame: int, name: str) -> Any | None:
         if items:
             return items[0]
     return None
+
+
+def readable(text: str, header: Any) -> str:
+    """A text of a header in the letters that were meant, where the header does not say which they are.
+
+    The standard has plain ASCII without SpecificCharacterSet (PS3.3 C.12.1.1.2), and pydicom takes other
+    bytes for Western letters. Consoles in Chinese write their own encoding there.
+
+    Parameters
+    ----------
+    text : str
+        As pydicom gives it.
+    header : pydicom.Dataset
+        The whole object.
+
+    Examples
+    --------
+    >>> from pydicom import Dataset
+    >>> wrong = "肿瘤".encode("gb18030").decode("latin-1")
+    >>> wrong, readable(wrong, Dataset())
+    ('Ö×Áö', '肿瘤')
+    """
+    if header.get("SpecificCharacterSet") or text.isascii():
+        return text
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return text.encode("latin-1").decode(encoding)
+        except UnicodeError:
+            continue
+    return text
 
 
 def plane_of(orientation: ArrayLike) -> str:
@@ -143,7 +176,7 @@ def _scanning(header: Any) -> frozenset[str]:
 
 def _text(header: Any, tag: str) -> str:
     value = header.get(tag)
-    return "" if value is None else str(value).strip()
+    return "" if value is None else readable(str(value), header).strip()
 
 
 def _several(value: Any) -> tuple[str, ...]:

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from radiomics_npc.cohort.contour_headers import referenced_images, referenced_series, structure_names
 from radiomics_npc.cohort.dicom_headers import (
     FRAME_GROUPS,
     HEADER_TAGS,
     functional_group,
     is_image,
     plane_of,
+    readable,
     series_headers,
 )
 from radiomics_npc.cohort.dicom_series import DicomIndex, DicomSeries
@@ -101,9 +103,9 @@ class _Part:
         return cls(
             series_headers(header),
             int(number) if number.isdigit() else 0,
-            _references(header),
-            _sources(header),
-            _regions(header),
+            referenced_series(header),
+            referenced_images(header),
+            structure_names(header),
         )
 
 
@@ -143,6 +145,10 @@ class _Scan:
                 if path.name == "DICOMDIR" or header.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
                     self.passed += 1
                     return
+                if header.get("Modality") == "RTSTRUCT" and not referenced_series(header):
+                    # its contours may still name their slices; they are read only then, for they are long
+                    stream.seek(0)
+                    header = pydicom.dcmread(stream, specific_tags=[*HEADER_TAGS, "ROIContourSequence"])
                 self._keep(path, header)
         except Exception as error:  # noqa: BLE001
             # damaged files make pydicom fail in many ways (EOFError, KeyError, ...): all mean the same
@@ -160,7 +166,7 @@ class _Scan:
 
     def _keep(self, path: Path, header: Any) -> None:
         patient, study, uid, instance = (
-            str(header.get(tag) or "").strip()
+            readable(str(header.get(tag) or ""), header).strip()
             for tag in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         )
         if not uid:
@@ -168,7 +174,8 @@ class _Scan:
             return
         image = is_image(header)
         images = _images(header) if image else []
-        kind = "image" if image else str(header.get("Modality") or "")
+        # contours of several series are often sent as one series: each object is one of its own
+        kind = "image" if image else f"{header.get('Modality') or ''} {instance}"
         key = (patient, study, uid, kind)
         part = self.parts.get(key) or _Part.of(header)
         if instance:
@@ -273,29 +280,3 @@ def _geometry(images: list[_Image]) -> tuple[str, int, str]:
     elif places == 1:
         conflict = "a single slice"
     return plane_of(cosines[0]), places, conflict
-
-
-def _references(header: Any) -> tuple[str, ...]:
-    """SeriesInstanceUIDs that an RTSTRUCT or a SEG names."""
-    items = list(header.get("ReferencedSeriesSequence") or [])
-    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
-        for study in frame.get("RTReferencedStudySequence") or []:
-            items += list(study.get("RTReferencedSeriesSequence") or [])
-    uids = [str(item.get("SeriesInstanceUID") or "") for item in items]
-    return tuple(dict.fromkeys(uid for uid in uids if uid))
-
-
-def _sources(header: Any) -> tuple[str, ...]:
-    """SOPInstanceUIDs of the images that frames of a SEG were derived from."""
-    return tuple(
-        str(source.get("ReferencedSOPInstanceUID"))
-        for frame in header.get(FRAME_GROUPS[1]) or []
-        for derivation in frame.get("DerivationImageSequence") or []
-        for source in derivation.get("SourceImageSequence") or []
-    )
-
-
-def _regions(header: Any) -> tuple[str, ...]:
-    names = [str(item.get("ROIName") or "") for item in header.get("StructureSetROISequence") or []]
-    names += [str(item.get("SegmentLabel") or "") for item in header.get("SegmentSequence") or []]
-    return tuple(names)

@@ -17,7 +17,7 @@ __all__ = ["DicomIndex", "DicomSeries"]
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """One series, of images or of contours.
+    """One series of images, or one object that holds contours.
 
     Parameters
     ----------

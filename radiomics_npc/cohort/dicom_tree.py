@@ -9,14 +9,13 @@ from pathlib import Path
 from radiomics_npc.cohort.dicom_index import index_dicom
 from radiomics_npc.cohort.dicom_series import DicomSeries
 from radiomics_npc.cohort.findings import Finding
-from radiomics_npc.cohort.regions import FoundCase, FoundImage, Structures
+from radiomics_npc.cohort.regions import SETTLE, FoundCase, FoundImage, Structures
 from radiomics_npc.errors import CohortError
 
 __all__ = ["find_dicom"]
 
 _PLANES = ("axial", "coronal", "sagittal")
 _CONTOURS = ("SEG", "RTSTRUCT")
-_SETTLE = "Say which in a manifest (radiomics-npc manifest writes one for editing)."
 
 
 def find_dicom(
@@ -55,9 +54,12 @@ def find_dicom(
             f"{Path(root).name or 'the folder'} holds no DICOM images", "Check the path, or write a manifest."
         )
     findings = [*index.findings, *_unknown(images)]
-    drawn = _drawn([series for series in index if series.modality in _CONTOURS])
+    contours = [series for series in index if series.modality in _CONTOURS]
+    patients = {series.patient_id for series in images}
     cases = []
-    for patient in sorted({series.patient_id for series in images}):
+    for patient in sorted(patients):
+        # identifiers of series are not always unique; but contours may have kept another name of a patient
+        drawn = _drawn([series for series in contours if series.patient_id not in patients - {patient}])
         mine = [series for series in images if series.patient_id == patient]
         if not patient:
             problem = f"{len(mine)} series name no patient: passed over"
@@ -68,8 +70,7 @@ def find_dicom(
             series, faults = _chosen([s for s in mine if s.sequence == sequence], drawn, patient, sequence)
             findings += faults
             if series is not None:
-                masks, faults = _masks(series, drawn, patient, sequence)
-                findings += faults
+                masks = _masks(drawn.get(series.uid, []))
                 image = series.files[0] if len(series.files) == 1 else series.folder
                 found[sequence] = FoundImage(image, masks, series.uid)
         cases.append(FoundCase(patient, found))
@@ -102,9 +103,9 @@ def _chosen(
     if same:
         alike = ", ".join(map(_shown, same))
         problem = f"{_shown(best)} is taken; {alike} would do as well"
-        return best, [Finding.warning(problem, _SETTLE, patient, sequence)]
+        return best, [Finding.warning(problem, SETTLE, patient, sequence)]
     if others:
-        return best, [Finding("info", f"{_shown(best)} goes before {shown}", _SETTLE, patient, sequence)]
+        return best, [Finding("info", f"{_shown(best)} goes before {shown}", SETTLE, patient, sequence)]
     return best, []
 
 
@@ -114,19 +115,11 @@ def _shown(series: DicomSeries) -> str:
     return f"{name!r} ({series.plane or 'no plane'}, {series.slices} slices, {series.folder.name})"
 
 
-def _masks(
-    series: DicomSeries, drawn: Mapping[str, list[DicomSeries]], patient: str, sequence: str
-) -> tuple[Structures, list[Finding]]:
-    """The file with contours on a series; what they are called is read from it later."""
-    objects = drawn.get(series.uid, [])
-    files = [file for found in objects for file in found.files]
-    if not files:
-        return Structures(), []
-    if len(files) == 1:
-        return Structures(files[0]), []
-    shown = ", ".join(file.name for file in files[1:])
-    problem = f"{files[0].name} is taken for the contours; {shown} refers to the same series"
-    return Structures(files[0]), [Finding.warning(problem, _SETTLE, patient, sequence)]
+def _masks(objects: Sequence[DicomSeries]) -> Structures:
+    """Files with contours on a series, and what they are called in each: one of them is taken by that."""
+    if len(objects) < 2:
+        return Structures(next((found.files[0] for found in objects), None))
+    return Structures(objects[0].files[0], rivals={found.files[0]: found.regions for found in objects})
 
 
 def _unknown(images: list[DicomSeries]) -> list[Finding]:

@@ -24,6 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 Regions = Mapping[str, Sequence[Label]]
+SETTLE = "Say which in a manifest (radiomics-npc manifest writes one for editing)."
 _ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
 
@@ -39,11 +40,14 @@ class Structures:
         Names that a table beside it gives to what stands in that file.
     files : mapping of str to Path
         Files that hold one structure each.
+    rivals : mapping of Path to sequence of str
+        Where several files could be ``whole``: each, with the names that stand in it.
     """
 
     whole: Path | None = None
     values: Mapping[str, Label | tuple[Label, ...]] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    rivals: Mapping[Path, Sequence[str]] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -159,8 +163,10 @@ def assign_regions(
         for sequence, image in case.images.items():
             for region, parts in regions.items():
                 name = region_name(sequence, region if len(regions) > 1 else "")
+                one, doubts = _settled(image, parts, case.patient_id, name)
+                findings += doubts
                 try:
-                    files, lacking = _chosen(image, parts, region in may_lack)
+                    files, lacking = _chosen(one, parts, region in may_lack)
                 except CohortError as error:
                     findings.append(Finding.error(error.message, error.remedy, case.patient_id, name))
                     files, lacking = ImageFiles(image.image, series=image.series), []
@@ -173,9 +179,27 @@ def assign_regions(
     return cases, findings
 
 
+def _settled(
+    image: FoundImage, parts: Sequence[Label], patient: str, name: str
+) -> tuple[FoundImage, list[Finding]]:
+    """Of several files, the one that holds all parts of a region by their names; else the first, in doubt."""
+    rivals = image.masks.rivals
+    if not rivals:
+        return image, []
+    needed = {plain(part) for part in parts if isinstance(part, str) and not part.endswith("?")}
+    holding = [file for file, names in rivals.items() if needed and needed <= set(map(plain, names))]
+    first, *others = holding or rivals
+    shown = ", ".join(file.name for file in others)
+    problem = f"{first.name} is taken for the contours; {shown} refers to the same series"
+    doubts = [Finding.warning(problem, SETTLE, patient, name)] if others else []
+    return replace(image, masks=replace(image.masks, whole=first)), doubts
+
+
 def _without_regions(found: list[FoundCase], findings: list[Finding]) -> tuple[list[Case], list[Finding]]:
     cases, all_clear = [], True
     for case in found:
+        for sequence, image in case.images.items():
+            findings += _settled(image, (), case.patient_id, sequence)[1]
         chosen = {sequence: _only(image) for sequence, image in case.images.items()}
         cases.append(Case(case.patient_id, {sequence: files for sequence, (files, _) in chosen.items()}))
         all_clear = all_clear and all(clear for _, clear in chosen.values())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radiomics_npc.cohort.cases import Label
+from radiomics_npc.cohort.dicom_headers import readable
 from radiomics_npc.errors import MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom_objects import read_object
 from radiomics_npc.imaging.labels import Region, find_regions
@@ -97,11 +98,11 @@ def roi_names(header: Any) -> list[Region]:
     [Region(values=(1,), names=('GTVp',), layer=0)]
     """
     rois = header.get("StructureSetROISequence") or []
-    return [Region((int(roi.ROINumber),), _name(roi)) for roi in rois]
+    return [Region((int(roi.ROINumber),), _name(roi, header)) for roi in rois]
 
 
-def _name(roi: Any) -> tuple[str, ...]:
-    name = str(roi.get("ROIName") or "").strip()
+def _name(roi: Any, header: Any) -> tuple[str, ...]:
+    name = readable(str(roi.get("ROIName") or ""), header).strip()
     return (name or f"ROI {roi.ROINumber}",)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from radiomics_npc.cohort.cases import Label
+from radiomics_npc.cohort.dicom_headers import readable
 from radiomics_npc.errors import MaskError, RegionAbsentError
 from radiomics_npc.imaging.dicom_objects import read_object
 from radiomics_npc.imaging.labels import Region, find_regions
@@ -51,7 +52,8 @@ def segment_names(header: Any) -> list[Region]:
         names = [segment.get("SegmentLabel"), *(code.get("CodeMeaning") for code in codes)]
         number = int(segment.get("SegmentNumber", 0))
         if number:  # 0 is the background of a label map
-            found.append(Region((number,), tuple(str(name).strip() for name in names if name)))
+            texts = (readable(str(name), header).strip() for name in names if name)
+            found.append(Region((number,), tuple(texts)))
     return found
 
 

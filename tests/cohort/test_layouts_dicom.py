@@ -154,10 +154,10 @@ def test_contours_twice_and_of_nothing(tmp_path):
     write_contours(tmp_path / "c.dcm", "1", 77, number=3)
     (case,), findings = found(tmp_path, sequences=["t1"])
     assert case.images["t1"].mask.name == "a.dcm"
-    assert [f.problem for f in findings if f.severity == "warning"] == [
+    assert {f.problem for f in findings if f.severity == "warning"} == {
         "a.dcm is taken for the contours; b.dcm refers to the same series",
         "RTSTRUCT c.dcm refers to no series that is there: passed over",
-    ]
+    }
 
 
 def test_what_is_none_of_the_sequences_is_counted(tmp_path):
