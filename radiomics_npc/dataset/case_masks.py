@@ -37,11 +37,14 @@ class WantedClass:
         Its value, or its name in the files; None for the only region of each.
     values : int or tuple of int, optional
         Its values in label maps without names, where the label is a name.
+    alone : bool
+        It is the only class: maps without names may hold it as whatever value.
     """
 
     name: str
     label: Label | tuple[Label, ...] | None
     values: Label | tuple[Label, ...] | None = None
+    alone: bool = False
 
     @property
     def is_value(self) -> bool:
@@ -138,7 +141,7 @@ class CaseMasks:
         if only is None:
             return Drawn(said=False)
         alone = CaseMasks(Structures(only))
-        if not wanted.is_value and not _has_name(alone.regions(), wanted):
+        if not wanted.is_value and not wanted.alone and not _has_name(alone.regions(), wanted):
             return Drawn(said=False)  # the file of another class
         return alone.read(wanted)
 
@@ -160,9 +163,9 @@ def _has_name(regions: Iterable[Region], wanted: WantedClass) -> bool:
 
 def _label_in(found: LabelMap, wanted: WantedClass) -> Label | tuple[Label, ...] | None:
     """The label of a class in a label map: its name where there are names, else its value."""
-    if wanted.is_value or wanted.values is None:
+    if wanted.is_value or found.named():
         return wanted.label
-    return wanted.label if found.named() else wanted.values
+    return wanted.label if wanted.values is None and not wanted.alone else wanted.values
 
 
 def name_classes(found: Mapping[str, Structures]) -> list[WantedClass]:
@@ -188,25 +191,28 @@ def name_classes(found: Mapping[str, Structures]) -> list[WantedClass]:
     """
     named: dict[str, Label | tuple[Label, ...] | None] = {}
     values: set[int] = set()
-    several = False
     for masks in found.values():
-        for region in _regions(masks):
+        regions, tabled = _regions(masks)
+        for region in regions:
             if region.names:
-                named.setdefault(region.names[0], None if masks.files else as_label(region.values))
+                named.setdefault(region.names[0], as_label(region.values) if tabled else None)
             else:
                 values.update(region.values)
-        several = several or len(values) > 1
     if named:
-        return [WantedClass(name, name, values) for name, values in named.items()]
+        return [WantedClass(name, name, known, len(named) == 1) for name, known in named.items()]
     if not values:
         raise CohortError("nothing is drawn in the reference", "Name the folder of the reference masks.")
-    if not several:
+    if len(values) == 1:
         return [WantedClass("tumor", None)]
     return [WantedClass(str(value), value) for value in sorted(values)]
 
 
-def _regions(masks: Structures) -> list[Region]:
-    """What a case holds; a table that names it saves reading the map."""
+def _regions(masks: Structures) -> tuple[list[Region], bool]:
+    """What a case holds, and whether a table beside its map says so, which then holds for other maps too."""
     whole = masks.whole
-    tabled = whole is not None and whole.name.casefold().endswith(MAPS) and not whole.name.endswith("nrrd")
-    return (read_table_names(whole) if tabled and whole else []) or CaseMasks(masks).regions()
+    if whole is not None and whole.name.casefold().endswith(MAPS) and not whole.name.endswith("nrrd"):
+        named = read_table_names(whole)  # saves reading the map
+        if named:
+            return named, True
+    opened = CaseMasks(masks)
+    return opened.regions(), opened.map is not None and not opened.map.segments

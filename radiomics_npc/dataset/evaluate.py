@@ -20,7 +20,7 @@ from radiomics_npc.dataset.evaluation_settings import (
     require_known,
     wanted_classes,
 )
-from radiomics_npc.dataset.scored_cases import UNSCORED, CaseOrder, score_cases
+from radiomics_npc.dataset.scored_cases import FAILURES, UNSCORED, CaseOrder, score_cases
 from radiomics_npc.errors import CohortError, ConfigError
 from radiomics_npc.segmentation.evaluation import summarize
 from radiomics_npc.segmentation.method_comparison import compare_methods
@@ -159,7 +159,9 @@ def evaluate_folders(
         "resamples": resamples, "random_state": random_state,
     }  # fmt: skip
     simulated = lie_in_simulated([Path(reference), *(Path(folder) for folder in predictions.values())])
-    return _ranked(table, pd.concat([unscored, _spare(methods, truth)]), failures, settings, simulated)
+    unscored = pd.concat([unscored, _spare(methods, truth)], ignore_index=True)
+    failures = pd.concat([failures, _never_found(table)], ignore_index=True)
+    return _ranked(table, unscored, failures, settings, simulated)
 
 
 def _require_shared(methods: Mapping[str, Mapping[str, Structures]], truth: Mapping[str, Structures]) -> None:
@@ -179,6 +181,19 @@ def _spare(methods: Mapping[str, Mapping[str, Structures]], truth: Mapping[str, 
         if case not in truth
     ]
     return pd.DataFrame(rows, columns=UNSCORED)
+
+
+def _never_found(table: pd.DataFrame) -> pd.DataFrame:
+    """Classes that a method leaves empty in every case: perhaps they have another name there."""
+    rows = []
+    for (method, name), part in table.groupby(["method", "class"], sort=False):
+        drawn = part[(part["reference_cm3"] > 0) & ~part["missing"].astype(bool)]
+        if len(drawn) and (drawn["predicted_cm3"] == 0).all():
+            message = f"no prediction holds {name}: in every case nothing is drawn of it"
+            remedy = "If files or segments call it otherwise, say so with the classes."
+            row = {"method": method, "case": "", "class": name, "error": "RegionAbsentError"}
+            rows.append(row | {"message": message, "remedy": remedy})
+    return pd.DataFrame(rows, columns=FAILURES)
 
 
 def _ranked(
@@ -204,7 +219,7 @@ def _ranked(
         )
     summary = _summary(table, settings, simulated)
     return ChallengeEvaluation(
-        table, summary, ranking, schemes, stability, comparisons, unscored.reset_index(drop=True), failures,
+        table, summary, ranking, schemes, stability, comparisons, unscored, failures,
         settings, simulated,
     )  # fmt: skip
 

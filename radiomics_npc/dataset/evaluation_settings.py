@@ -83,14 +83,14 @@ def wanted_classes(classes: Classes | None, truth: Mapping[str, Structures]) -> 
     Examples
     --------
     >>> wanted_classes({"nodes": 2}, {})
-    [WantedClass(name='nodes', label=2, values=None)]
+    [WantedClass(name='nodes', label=2, values=None, alone=True)]
     """
     if classes is None:
         return name_classes(truth)
     given = dict(classes) if isinstance(classes, Mapping) else {name: name for name in classes}
     if not given:
         raise ConfigError("there is no class", "Name some, or leave them to the reference.")
-    return [WantedClass(str(name), label) for name, label in given.items()]
+    return [WantedClass(str(name), label, alone=len(given) == 1) for name, label in given.items()]
 
 
 def class_tolerances(given: float | Mapping[str, float], wanted: Sequence[WantedClass]) -> dict[str, float]:

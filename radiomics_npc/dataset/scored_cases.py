@@ -191,6 +191,7 @@ def _row(
     told = {str(name): row[name] for name in row.index if name in SCORES and name != "case"}
     remarks = {
         "no prediction": not found.said, "nothing is drawn in the reference": drawn.mask is None,
+        "nothing is drawn in the prediction": found.said and found.mask is None and drawn.mask is not None,
         "resampled": resampled,
     }  # fmt: skip
     return told | {
