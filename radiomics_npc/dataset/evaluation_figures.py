@@ -153,7 +153,10 @@ def stability_figure(found: RankStability) -> Figure:
     table = found.to_frame()
     count = len(found.methods)
     with figure_style():
-        figure = new_figure(1.6 + 0.62 * count + 0.03 * max(map(len, found.methods)), 1.4 + 0.5 * count)
+        figure = new_figure(
+            1.6 + 0.62 * count + 0.03 * max(map(len, found.methods)),
+            max(2.4, 1.0 + 0.5 * count) + 0.03 * max(map(len, found.methods)),
+        )
         axes = figure.subplots()
         for place, row in enumerate(table.to_dict("records")):
             axes.plot([place] * 2, [row["lower"], row["upper"]], color=GREY, lw=1.2, zorder=1)

@@ -109,9 +109,9 @@ def _scores(found: ChallengeEvaluation, figures: Mapping[str, Figure], who: str)
         "NSD: share of both surfaces within the tolerance of the other (Nikolov 2021);"
         " HD95: the larger of the two directed 95th percentiles of surface distance by area.",
     ]
-    return [
-        Section("scores", f"Scores{who}", f'{table}<div class="side">{drawn}</div>', notes, link="Scores")
-    ]
+    if figures["dice"].get_figwidth() < _NARROW:
+        drawn = f'<div class="side">{drawn}</div>'
+    return [Section("scores", f"Scores{who}", table + drawn, notes, link="Scores")]
 
 
 def _infinite(found: ChallengeEvaluation) -> str:
@@ -187,14 +187,19 @@ def _left_out(found: ChallengeEvaluation) -> list[Section]:
         }
         table = found.failures[list(columns)].rename(columns=columns)
         table["Method"] = table["Method"].replace("", "the reference")
-        body = html_table(table.replace("", "all"), most=200)
+        body = html_table(table.replace("", "all"), "Files and classes", most=200)
         note = "Predictions among them are scored as missing."
         sections.append(Section("failures", "What could not be used", body, (note,), link="Failures"))
     if len(found.unscored):
         columns = {"method": "Method", "case": "Case", "class": "Class", "reason": "Reason"}
         table = found.unscored.rename(columns=columns).replace("", "all")
         sections.append(
-            Section("unscored", "What is not scored", html_table(table, most=200), link="Not scored")
+            Section(
+                "unscored",
+                "What is not scored",
+                html_table(table, "Cases and classes", most=200),
+                link="Not scored",
+            )
         )
     return sections
 

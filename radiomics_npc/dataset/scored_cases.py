@@ -159,11 +159,14 @@ def _found(
 ) -> Iterator[tuple[str, Drawn]]:  # fmt: skip
     """What every method says of a class; a file that cannot be used says nothing."""
     for method, files in order.predictions.items():
-        try:
-            if method not in opened:
-                opened[method] = None  # if it cannot be opened, that is said once
+        if method not in opened:
+            try:
                 opened[method] = None if files is None else _opened(files, image, drawn.mask or drawn.grid)
-            masks = opened[method]
+            except Exception as error:  # noqa: BLE001 - as above
+                opened[method] = None
+                result.fail(method, "", error)
+        masks = opened[method]
+        try:
             found = Drawn(said=False) if masks is None else masks.read(wanted)
         except Exception as error:  # noqa: BLE001 - as above
             result.fail(method, wanted.name, error)

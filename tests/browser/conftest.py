@@ -21,6 +21,7 @@ from radiomics_npc.cohort.cases import Case, Cohort, ImageFiles
 from radiomics_npc.cohort.findings import CheckReport, Finding
 from radiomics_npc.dataset.agreement import compare_masks
 from radiomics_npc.dataset.describe import describe
+from radiomics_npc.dataset.evaluate import evaluate_folders
 from radiomics_npc.nomogram.nomogram import Nomogram
 from radiomics_npc.nomogram.page import nomogram_page
 from radiomics_npc.report.checklist_page import checklists_html
@@ -180,6 +181,27 @@ def _data_set(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in paths if path.suffix == ".html"}
 
 
+def _evaluation(folder: Path) -> Path:
+    """Three methods on four cases: one prediction missing, one damaged, one without reference."""
+    methods = {"A method with a long name": "a", NASTY: "b", "C": "c"}
+    for shift, name in enumerate(("reference", *methods.values())):
+        for case in range(5 if name == "c" else 4):
+            array = np.zeros((4, 40, 40), dtype=np.uint8)
+            array[1:3, 10:30, 8 + shift : 22 + shift - case], array[2, 4:8, 30 : 32 + shift] = 1, 2
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(folder / name / f"{case}.nii"))
+    (folder / "c" / "0.nii").unlink()
+    (folder / "c" / "1.nii").write_bytes(b"")
+    (folder / "reference" / "dataset.json").write_text(
+        '{"simulated": true, "labels": {"GTVp": 1, "GTVnd": 2}}'
+    )
+    found = evaluate_folders(
+        {name: folder / part for name, part in methods.items()}, folder / "reference", jobs=1, progress=False,
+        resamples=50,
+    )  # fmt: skip
+    return found.write(folder.parent / "evaluated")[-1]
+
+
 @pytest.fixture(scope="session")
 def pages(nomogram, whole_content, tmp_path_factory) -> dict[str, Path]:
     """Every page that a study writes, by name."""
@@ -192,4 +214,5 @@ def pages(nomogram, whole_content, tmp_path_factory) -> dict[str, Path]:
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     made = {name: folder / f"{name}.html" for name in texts}
+    made |= {"evaluation": _evaluation(folder / "masks")}
     return made | _data_set(folder) | {"quality": _quality(folder), "check": _check(folder)}

@@ -13,9 +13,9 @@ from tests.browser.printed import A4, read_pdf
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-PAGES = ["nomogram", "report", "quality", "checklists", "check", "description", "agreement"]
+PAGES = ["nomogram", "report", "quality", "checklists", "check", "description", "agreement", "evaluation"]
 DESKTOP, PHONE = (1400, 900), (390, 844)
-SHEETS = dict.fromkeys(("nomogram", "checklists", "description", "agreement"), A4[::-1])
+SHEETS = dict.fromkeys(("nomogram", "checklists", "description", "agreement", "evaluation"), A4[::-1])
 WORDS = {
     "nomogram": ["Nomogram: recurrence-free survival", "Research use only", "Total points and probability"],
     "report": [
@@ -41,6 +41,14 @@ WORDS = {
         "ICC(2,1)",
         "the first is empty",
         "Masks that only one has",
+    ],
+    "evaluation": [
+        "SIMULATED PATIENTS",
+        "Ranking, simulated patients",
+        "4 predictions missing",
+        "Holds it in",
+        "What could not be used",
+        "there is no reference",
     ],
     "check": ["Cohort check", "mask is empty: nothing is drawn", "Draw it again."],
 }

@@ -212,7 +212,7 @@ def test_what_is_missing_scores_0(folders):
         np.inf,
         0,
     )
-    assert found.failures[["method", "case"]].to_numpy().tolist() == [["good", "npc_002"]]
+    assert found.failures[["method", "case", "class"]].to_numpy().tolist() == [["good", "npc_002", ""]]
     assert "damaged or truncated" in found.failures["message"].iloc[0]
     assert found.unscored.to_numpy().tolist() == [["good", "extra", "", "there is no reference"]]
     assert str(root) not in found.failures.to_csv()
