@@ -142,7 +142,8 @@ def _digests(files: ImageFiles, *, mask: bool) -> list[Any]:
     path = files.mask if mask else files.image
     assert path is not None
     chosen = files.label if mask else files.series
-    return [[file_digest(file) for file in stored_files(path)], chosen]
+    series = None if mask else files.series
+    return [[file_digest(file) for file in stored_files(path, series=series)], chosen]
 
 
 def _key(job: MoveJob, name: str) -> str:

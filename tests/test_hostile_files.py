@@ -20,7 +20,9 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from radiomics_npc.cohort.cases import Cohort, ImageFiles
 from radiomics_npc.cohort.layouts import guess_layout
 from radiomics_npc.cohort.reading import read_cohort
+from radiomics_npc.dataset.series_headers import read_headers
 from radiomics_npc.errors import CohortError, ImageError, MaskError, RegionAbsentError
+from radiomics_npc.features.case_job import CaseJob, case_key
 from radiomics_npc.imaging.checks import check_cohort
 from radiomics_npc.imaging.reading import read_image, read_mask, read_pair
 from tests.rewritten_cohorts import FOLDERS, Series, pixel_edges, write_rtstruct, write_seg
@@ -464,3 +466,72 @@ def test_one_export_in_two_folders_is_one_series(tmp_path):
     image, mask = read_pair(cohort.cases[0].images["t1"])
     np.testing.assert_array_equal(image.array, IMAGE)
     np.testing.assert_array_equal(mask.array, series.mask)
+
+
+# --- one folder with everything ---
+
+
+@pytest.fixture
+def opened(monkeypatch) -> list[Path]:
+    """Files that pydicom was asked for."""
+    files: list[Path] = []
+    whole = pydicom.dcmread
+    monkeypatch.setattr(pydicom, "dcmread", lambda file, **how: (files.append(file), whole(file, **how))[1])
+    return files
+
+
+def everything_in_one_folder(root: Path) -> dict[tuple[str, str], Series]:
+    made = {}
+    for patient in ("001", "002", "003"):
+        for sequence in FOLDERS:
+            made[patient, sequence] = series_of(root / "x", sequence, patient)
+            for file in sorted((root / "x").iterdir()):
+                file.rename(root / f"{patient}{sequence}{file.stem}")
+            (root / "x").rmdir()
+    return made
+
+
+def test_a_folder_with_all_patients_is_searched_once(tmp_path, opened):
+    """Not once for each series: of 277 patients that would take hours."""
+    made = everything_in_one_folder(tmp_path)
+    count = len(made) * len(IMAGE)
+    opened.clear()
+    for expected in (2 * count, count):  # headers and pixels, then pixels alone
+        for series in made.values():
+            image = read_image(tmp_path, series.headers[0].SeriesInstanceUID)
+            np.testing.assert_array_equal(image.array, IMAGE)
+        assert len(opened) == expected
+        opened.clear()
+
+
+def test_a_changed_folder_is_searched_again(tmp_path):
+    series = everything_in_one_folder(tmp_path)["001", "t1"]
+    uid = series.headers[0].SeriesInstanceUID
+    assert read_image(tmp_path, uid).array.shape == IMAGE.shape
+    edited(tmp_path / "001t15", lambda data: setattr(data, "SeriesInstanceUID", "1.2.3"))
+    assert len(read_image(tmp_path, uid).array) == len(IMAGE) - 1
+    (tmp_path / "notes.dcm").write_bytes(b"no DICOM")
+    with pytest.raises(ImageError, match=r"notes\.dcm is no DICOM file"):
+        read_image(tmp_path, uid)
+
+
+def test_the_key_of_a_case_hangs_on_its_own_series(tmp_path):
+    made = everything_in_one_folder(tmp_path)
+    mask = nifti(tmp_path.with_name("m.nii"), TUMOR)
+    uid = made["001", "t1"].headers[0].SeriesInstanceUID
+    job = CaseJob("001", "t1", ImageFiles(tmp_path, mask, None, uid), {"normalize": "none"})
+    before = case_key(job)
+    series_of(tmp_path / "new", "t1", "004")
+    edited(tmp_path / "002t10", lambda data: setattr(data, "ImageComments", "seen"))
+    assert case_key(job) == before
+    edited(tmp_path / "001t10", lambda data: setattr(data, "ImageComments", "seen"))
+    assert case_key(job) != before
+
+
+def test_parameters_of_a_series_in_two_folders(tmp_path):
+    series = series_of(tmp_path / "t1", "t1", EchoTime=12)
+    (tmp_path / "more").mkdir()
+    for k in range(3):
+        (tmp_path / "t1" / f"{k}.dcm").rename(tmp_path / "more" / f"IM{k}")
+    headers = read_headers(tmp_path, series.headers[0].SeriesInstanceUID)
+    assert (headers["echo_time"], headers["slices"]) == (12, len(IMAGE))

@@ -19,6 +19,7 @@ from radiomics_npc.cohort.dicom_headers import FRAME_GROUPS, functional_group, p
 from radiomics_npc.dataset.file_geometry import field_of_view, read_geometry
 from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.dicom import is_series
+from radiomics_npc.imaging.dicom_folders import series_files
 
 __all__ = ["COLUMNS", "read_headers"]
 
@@ -89,7 +90,7 @@ def read_headers(image: Path, series: str | None = None) -> dict[str, Any]:
 
 def _dicom(image: Path, series: str | None) -> dict[str, Any]:
     frames: list[dict[str, Any]] = []
-    for file in _files(image):
+    for file in _files(image, series):
         header = _header(file)
         if header is not None and header.get("Rows") is not None:
             frames += _frames(header)
@@ -104,7 +105,9 @@ def _dicom(image: Path, series: str | None) -> dict[str, Any]:
     return _summary(kept, remarks)
 
 
-def _files(image: Path) -> list[Path]:
+def _files(image: Path, series: str | None) -> list[Path]:
+    if series is not None:
+        return series_files(image, series)
     if image.is_file():
         return [image]
     files = sorted(p for p in image.iterdir() if p.is_file() and not p.name.startswith("."))

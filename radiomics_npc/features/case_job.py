@@ -162,7 +162,10 @@ def case_key(job: CaseJob) -> str:
         raise RegionAbsentError(f"there is no {job.sequence} mask")
     if job.files.mask is None:
         raise MaskError(f"there is no {job.sequence} mask", "Draw the tumor, or segment the images first.")
-    digests = [*_digests(job.files.image), *_digests(job.files.mask, job.files.label)]
+    digests = [
+        *_digests(job.files.image, series=job.files.series),
+        *_digests(job.files.mask, job.files.label),
+    ]
     series = [] if job.files.series is None else [job.files.series]
     return content_key(digests, job.files.label, job.recipe, *_reference_key(job), *series)
 
@@ -179,10 +182,12 @@ def is_absent(job: CaseJob, error: Exception) -> bool:
     return isinstance(error, RegionAbsentError) and job.files is not None and job.files.optional
 
 
-def _digests(path: Path, label: Label | tuple[Label, ...] | None = None) -> list[str]:
+def _digests(
+    path: Path, label: Label | tuple[Label, ...] | None = None, series: str | None = None
+) -> list[str]:
     if not path.exists():
         raise ImageError(f"{path.name} does not exist", "Check the path in the manifest.")
-    return [file_digest(part) for part in stored_files(path, label)]
+    return [file_digest(part) for part in stored_files(path, label, series)]
 
 
 def _reference_key(job: CaseJob) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections import defaultdict
@@ -12,6 +11,7 @@ from typing import Any
 
 from radiomics_npc.cohort.dicom_headers import is_image
 from radiomics_npc.errors import ImageError
+from radiomics_npc.imaging.dicom_folders import list_series, read_header, series_files
 from radiomics_npc.imaging.dicom_slices import PIXEL_TAGS, slices_of
 from radiomics_npc.imaging.dicom_stack import EXPORT, Slice, stack_slices
 from radiomics_npc.imaging.volume import Volume
@@ -19,8 +19,6 @@ from radiomics_npc.imaging.volume import Volume
 __all__ = ["is_series", "read_series"]
 
 _WHOSE = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesDescription"]
-#: Names of files that stand for images although they may lack ``.dcm``: none, .IMA, .MR, .123 of a UID.
-_MAYBE = re.compile(r"\.(dcm|dicom|ima|img|mr|\d+)", re.IGNORECASE)
 
 
 def read_series(path: Path, series: str | None = None) -> Volume:
@@ -56,8 +54,8 @@ def read_series(path: Path, series: str | None = None) -> Volume:
         0.1 mm.
     """
     path = Path(path)
-    files = [path] if path.is_file() else _files(path, everywhere=series is not None)
-    found = _Found(path.name, series)
+    files = _files(path) if series is None else series_files(path, series)
+    found = _Found(path, series)
     with warnings.catch_warnings():
         # pydicom warns of odd values in elements that are not used here; what is used is checked
         warnings.simplefilter("ignore")
@@ -73,14 +71,9 @@ def read_series(path: Path, series: str | None = None) -> Volume:
     return stack_slices(found.require_one_series(), path.name)
 
 
-def _files(folder: Path, everywhere: bool) -> list[Path]:
-    if everywhere:
-        return sorted(
-            Path(parent, name)
-            for parent, _, names in os.walk(folder)
-            for name in names
-            if not name.startswith(".") and name.upper() != "DICOMDIR"
-        )
+def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     files = [p for p in files if p.suffix.lower() == ".dcm"] or [
         p for p in files if p.name.upper() != "DICOMDIR"
@@ -94,7 +87,7 @@ def _files(folder: Path, everywhere: bool) -> list[Path]:
 class _Found:
     """What has been read so far."""
 
-    name: str
+    path: Path
     wanted: str | None
     slices: list[Slice] = field(default_factory=list)
     #: Names of files and one description, by series.
@@ -104,11 +97,10 @@ class _Found:
     instances: set[tuple[object, ...]] = field(default_factory=set)
 
     def add(self, file: Path) -> None:
-        """Read a file if it is of the wanted series, or none is wanted."""
-        if self.wanted is not None and not self._is_wanted(file):
-            return
-        header = self._read(file, [*_WHOSE, *PIXEL_TAGS])
+        """Read a file."""
+        header = read_header(file, [*_WHOSE, *PIXEL_TAGS])
         if header is None:
+            self.passed.append(ImageError(f"{file.name} is no DICOM file, or is damaged", EXPORT))
             return
         if not is_image(header):
             self.passed.append(ImageError(f"{file.name} is no image with a place in space", EXPORT))
@@ -132,8 +124,13 @@ class _Found:
         """Return the slices, or say which series there are."""
         if self.wanted is not None:
             if not self.slices:
+                for listed in list_series(self.path):
+                    if listed.image and listed.series != self.wanted:
+                        self.files[listed.series].append(listed.path.name)
+                        self.descriptions.setdefault(listed.series, listed.description)
                 raise ImageError(
-                    f"folder {self.name} holds no images of the series that was asked for{self._listed()}",
+                    f"folder {self.path.name} holds no images of the series that was asked for"
+                    f"{self._listed()}",
                     "See which series there are with index_dicom, or export it again.",
                 )
             return self.slices
@@ -141,7 +138,7 @@ class _Found:
             parts = sorted(self.files.values(), key=len, reverse=True)
             sizes = " and ".join(str(len(part)) for part in parts)
             raise ImageError(
-                f"folder {self.name} mixes {len(self.files)} series"
+                f"folder {self.path.name} mixes {len(self.files)} series"
                 f" ({sizes} files; {parts[-1][0]} is of the smallest){self._listed()}",
                 "Choose one by its SeriesInstanceUID, or keep the files of one series.",
             )
@@ -160,37 +157,6 @@ class _Found:
         uid = str(header.get("SeriesInstanceUID") or "")
         self.files[uid].append(file.name)
         self.descriptions.setdefault(uid, str(header.get("SeriesDescription") or "").strip())
-
-    def _is_wanted(self, file: Path) -> bool:
-        header = self._read(file, [*_WHOSE, "ImagePositionPatient"], stop_before_pixels=True)
-        if header is None:
-            return False
-        uid = header.get("SeriesInstanceUID")
-        if not uid:
-            raise ImageError(f"{file.name} is damaged or truncated (no SeriesInstanceUID)", EXPORT)
-        if uid != self.wanted and is_image(header):
-            self._note(header, file)
-        return bool(uid == self.wanted)
-
-    def _read(self, file: Path, tags: list[str], stop_before_pixels: bool = False) -> Any | None:
-        """Return the header, or None for a file that is no DICOM and does not look like a lost slice."""
-        import pydicom
-        from pydicom.errors import InvalidDicomError
-
-        try:
-            header = pydicom.dcmread(file, specific_tags=tags, stop_before_pixels=stop_before_pixels)
-        except InvalidDicomError as invalid:
-            error = ImageError(f"{file.name} is no DICOM file, or is damaged", EXPORT)
-            # in a whole tree files without suffix are READMEs; in the folder of a series they are slices
-            if file.suffix.lower() == ".dcm" or (
-                self.wanted is None and _MAYBE.fullmatch(file.suffix or ".1")
-            ):
-                raise error from invalid
-            self.passed.append(error)
-            return None
-        if not len(header):  # pydicom takes compressed pixels that end early for a file without elements
-            raise ImageError(f"{file.name} is damaged or truncated (nothing in it can be read)", EXPORT)
-        return header
 
 
 def is_series(path: Path) -> bool:

@@ -15,6 +15,7 @@ from radiomics_npc._version import __version__
 from radiomics_npc.cohort.dicom_headers import is_image
 from radiomics_npc.cohort.tables import plain
 from radiomics_npc.errors import ImageError, MaskError
+from radiomics_npc.imaging.dicom_folders import series_files
 from radiomics_npc.imaging.dicom_objects import is_dicom, read_object
 from radiomics_npc.imaging.labels import ALIASES
 from radiomics_npc.imaging.named_masks import named_masks
@@ -148,7 +149,7 @@ def _source_headers(images: Path, series: str | None) -> list[Any]:
     if not images.is_dir():
         return [read_object(images, stop_before_pixels=True)]
     found: dict[str, list[Any]] = defaultdict(list)
-    for file in sorted(images.iterdir() if series is None else images.rglob("*")):
+    for file in sorted(images.iterdir() if series is None else series_files(images, series)):
         if file.is_file() and is_dicom(file):
             header = read_object(file, stop_before_pixels=True)
             if is_image(header) and series in (None, header.get("SeriesInstanceUID")):

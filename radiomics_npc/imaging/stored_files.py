@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from radiomics_npc.cohort.cases import Label
+from radiomics_npc.imaging.dicom_folders import series_files
 from radiomics_npc.imaging.label_tables import find_table
 from radiomics_npc.imaging.mask_folders import structure_files
 
@@ -16,7 +17,9 @@ _HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
 _NAMED = re.compile(rb"(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", re.IGNORECASE)
 
 
-def stored_files(image: Path, label: Label | tuple[Label, ...] | None = None) -> list[Path]:
+def stored_files(
+    image: Path, label: Label | tuple[Label, ...] | None = None, series: str | None = None
+) -> list[Path]:
     """All files, or folders of files, that the voxels of an image or mask come from.
 
     Parameters
@@ -25,6 +28,9 @@ def stored_files(image: Path, label: Label | tuple[Label, ...] | None = None) ->
         A file, or the folder of a DICOM series.
     label : int, str or tuple of them, optional
         Of the region wanted of a mask.
+    series : str, optional
+        SeriesInstanceUID, where a folder holds several series: only its files count, so that the key of
+        a case does not hang on other images, and a folder of all patients is not read once for each.
 
     Returns
     -------
@@ -32,11 +38,18 @@ def stored_files(image: Path, label: Label | tuple[Label, ...] | None = None) ->
         The image itself, and what a NRRD or MetaImage header names beside it; where the label is a
         name, also the table that gives the names of its values, and of a folder the files so named.
 
+    Raises
+    ------
+    ImageError
+        As :func:`radiomics_npc.imaging.dicom_folders.series_files`.
+
     Examples
     --------
     >>> [p.name for p in stored_files(Path("001/T1.nii.gz"))]
     ['T1.nii.gz']
     """
+    if image.is_dir() and series is not None:
+        return series_files(image, series)
     if image.is_dir() and (files := structure_files(image, label)):
         return list(files.values())
     parts = label if isinstance(label, tuple) else (label,)

@@ -201,10 +201,13 @@ def _key(case: Case, grid: NetworkGrid, on_mismatch: str) -> tuple[str, list[str
     """All that the arrays depend on, and a digest of every image."""
     contents = {
         name: [
-            [file_digest(file) for file in stored_files(path, label)]
+            [file_digest(file) for file in stored_files(path, label, series)]
             if path is not None and path.exists()
             else None
-            for path, label in ((files.image, None), (files.mask, files.label))
+            for path, label, series in (
+                (files.image, None, files.series),
+                (files.mask, files.label, None),
+            )
         ]
         for name, files in case.images.items()
     }

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from radiomics_npc._version import __version__
 from radiomics_npc.cohort.cases import Case
+from radiomics_npc.errors import ImageError
 from radiomics_npc.imaging.stored_files import stored_files
 from radiomics_npc.imaging.volume import Volume
 from radiomics_npc.imaging.writing import atomic_image, save_image, write_volume
@@ -118,8 +119,8 @@ def mask_key(case: Case, settings: SegmentationSettings, segmenter: Segmenter) -
     """All that a patient's masks depend on: content of the images, model, options."""
     digests: dict[str, list[str]] = {}
     for name, files in case.images.items():
-        with suppress(OSError):  # it fails when it is read
-            digests[name] = [file_digest(file) for file in stored_files(files.image)]
+        with suppress(OSError, ImageError):  # it fails when it is read
+            digests[name] = [file_digest(file) for file in stored_files(files.image, series=files.series)]
     options = {"flips": settings.flips, "uncertainty": settings.uncertainty}
     return content_key(_SCHEMA, digests, segmenter.identity, options)
 
