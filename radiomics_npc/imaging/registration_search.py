@@ -6,6 +6,7 @@ the number set for the process, not that of the registration method).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Found:
 
 
 def simplified(volume: Volume, edge_mm: float) -> sitk.Image:
-    """Average an image to voxels of about ``edge_mm``; thick slices stay, outliers are cut off.
+    """Average an image to voxels of ``edge_mm`` or a little more; thick slices stay, outliers are cut off.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def simplified(volume: Volume, edge_mm: float) -> sitk.Image:
 
 
 def _shrink(spacing_mm: float, voxels: int, edge_mm: float) -> int:
-    wanted = 1 if spacing_mm >= _THICK_MM else round(edge_mm / spacing_mm)
+    wanted = 1 if spacing_mm >= _THICK_MM else math.ceil(edge_mm / spacing_mm)
     return max(1, min(wanted, voxels // _FEWEST_VOXELS))
 
 

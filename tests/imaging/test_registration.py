@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from sklearn.metrics import mutual_info_score
 
-from benchmarks.registration import judged, pair
+from benchmarks.registration import pair
 from radiomics_npc.errors import CohortError, ConfigError, ImageError
 from radiomics_npc.imaging.registration import move_image, register, registration_distance
 from radiomics_npc.imaging.registration_quality import assess_registration, target_registration_error
@@ -288,10 +288,11 @@ def test_the_two_halves_of_a_checkerboard_of_one_image_fit(fixed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(8))  # T1 with T2 and with CE-T1 by turns
+@pytest.mark.parametrize("seed", range(6))  # T1 with T2 and with CE-T1 by turns
 def test_simulated_heads(seed):
+    """Forty of them, and registrations that fail: ``python -m benchmarks.registration``."""
     head = pair(seed)
-    found = judged(head, register(head.moving, head.fixed))
-    assert found["tg132"]
-    assert found["mean_mm"] < 1
-    assert found["flags"] == ""
+    points, truth = points_table(head.landmarks), points_table(head.true_points(head.landmarks))
+    found = target_registration_error(register(head.moving, head.fixed), points, truth)
+    assert found.meets_tg132
+    assert found.mean_mm < 1
