@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from radiomics_npc.dataset.deidentify import deidentify
     from radiomics_npc.dataset.describe import describe
     from radiomics_npc.dataset.download import download
+    from radiomics_npc.dataset.evaluate import evaluate_folders
     from radiomics_npc.dataset.metadata import read_metadata
     from radiomics_npc.dataset.morphology import measure_morphology
     from radiomics_npc.features.extraction import extract_features
@@ -130,6 +131,7 @@ _HOME = {
     "describe": "dataset.describe",
     "design_matrix": "features.merge",
     "download": "dataset.download",
+    "evaluate_folders": "dataset.evaluate",
     "extract_features": "features.extraction",
     "extract_perturbed": "features.perturbed",
     "fit_landmarks": "imaging.nyul",
@@ -220,6 +222,7 @@ __all__ = [
     "describe",
     "design_matrix",
     "download",
+    "evaluate_folders",
     "extract_features",
     "extract_perturbed",
     "fit_landmarks",
