@@ -87,7 +87,7 @@ def write_mask() -> Callable[..., Path]:
 
 @pytest.fixture
 def write_study(write_series) -> Callable[..., Path]:
-    """A series as :func:`write_series` that names patient, study and space, so that objects may refer to it."""
+    """A series as :func:`write_series` that names patient, study and space, for objects that refer to it."""
 
     def write(folder, array, **geometry):
         study = {
