@@ -48,11 +48,16 @@ from tests.rewritten_cohorts import (
     FOLDERS,
     RAS,
     Series,
+    enhanced,
     pixel_centers,
+    pixel_edges,
     read_source,
     write_dicom,
     write_nifti,
+    write_nrrd,
     write_rtstruct,
+    write_seg,
+    write_segments,
 )
 
 pytestmark = pytest.mark.slow
@@ -337,3 +342,38 @@ def test_contours_through_pixel_centers_keep_their_area(source, number, tmp_path
 def _area(outline: np.ndarray) -> float:
     x, y = outline.T
     return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+@pytest.fixture(scope="module")
+def images(source, tmp_path_factory) -> dict[str, Path]:
+    """The same series in five forms."""
+    series, root = source[2], tmp_path_factory.mktemp("images")
+    write_dicom(root / "dicom", series)
+    made = enhanced(series)
+    made.save_as(root / "enhanced.dcm")
+    write_nifti(root / "las.nii.gz", series.array, series, flip="y")  # as dcm2niix turns rows
+    write_nifti(root / "ras.nii", series.array, series, ras=True)
+    write_nrrd(root / "image.nrrd", series.array, series)
+    names = ("dicom", "enhanced.dcm", "las.nii.gz", "ras.nii", "image.nrrd")
+    return {name: root / name for name in names}
+
+
+@pytest.fixture(scope="module")
+def masks(source, tmp_path_factory) -> dict[str, Path]:
+    series, root = source[2], tmp_path_factory.mktemp("masks")
+    write_nifti(root / "mask.nii", series.mask.astype(np.uint8), series)
+    write_nifti(root / "turned.nii.gz", series.mask.astype(np.int16), series, flip="xz", order="zxy")
+    write_segments(root / "mask.seg.nrrd", series)
+    write_seg(root / "seg.dcm", series, series.headers, frames_reversed=True)
+    write_rtstruct(root / "RS", series, pixel_edges)
+    return {path.name: path for path in root.iterdir()}
+
+
+@pytest.mark.parametrize("image", ["dicom", "enhanced.dcm", "las.nii.gz", "ras.nii", "image.nrrd"])
+def test_any_mask_fits_any_image(source, images, masks, image):
+    assert len(masks) == 5
+    for name, file in masks.items():
+        label = None if ".nii" in name else "GTVp"
+        volume, mask = read_pair(ImageFiles(images[image], file, label))
+        np.testing.assert_array_equal(as_written(volume, source[2]), source[2].array)
+        np.testing.assert_array_equal(as_written(mask, source[2]), source[2].mask, err_msg=name)
