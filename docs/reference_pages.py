@@ -198,7 +198,12 @@ def commands(group: Typer = app, before: str = "") -> Iterator[tuple[str, Callab
         yield before + (command.name or command.callback.__name__.replace("_", "-")), command.callback
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
-        yield from commands(inner.typer_instance, f"{before}{inner.name} ")
+        # a group without a name only keeps commands in another module
+        yield from commands(inner.typer_instance, before + (f"{inner.name} " if _named(inner) else ""))
+
+
+def _named(group: Any) -> bool:
+    return isinstance(group.name, str)
 
 
 def commands_page() -> str:

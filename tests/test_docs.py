@@ -103,7 +103,10 @@ def options_of(command: str, capsys) -> set[str]:
 def names_of(app, before="") -> list[str]:
     """Commands as they are typed, found without the code that makes the page."""
     own = [before + (c.name or c.callback.__name__) for c in app.registered_commands]
-    groups = [names_of(g.typer_instance, f"{before}{g.name} ") for g in app.registered_groups]
+    groups = [
+        names_of(g.typer_instance, before + (f"{g.name} " if isinstance(g.name, str) else ""))
+        for g in app.registered_groups
+    ]
     return own + [name for group in groups for name in group]
 
 
