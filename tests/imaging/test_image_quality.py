@@ -66,6 +66,12 @@ def test_ghosts_have_their_strength_and_direction(axis, direction, strength):
         assert found.oddities() == []
 
 
+def test_dim_tissue_outside_of_the_body_found_is_no_ghost():
+    array = _phantom()
+    array[:3, 10:30, 70:110] += 25  # fat whose signal was suppressed
+    assert abs(_measure(array).ghost_percent) < 0.3
+
+
 def test_air_that_is_not_noise_is_not_measured():
     zeroed = _phantom()
     zeroed[zeroed < 60] = 0
