@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from radiomics_npc.cohort.manifest_writing import write_manifest
     from radiomics_npc.cohort.outcome import Outcome
     from radiomics_npc.cohort.reading import read_cohort
+    from radiomics_npc.cohort.staging import stage_groups, stage_table
     from radiomics_npc.dataset.agreement import compare_masks
     from radiomics_npc.dataset.bland_altman import bland_altman
     from radiomics_npc.dataset.convert import convert
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from radiomics_npc.features.stability import intraclass_correlation, stability_table
     from radiomics_npc.imaging.bias_field import correct_bias
     from radiomics_npc.imaging.checks import check_cohort
+    from radiomics_npc.imaging.image_quality import measure_quality
     from radiomics_npc.imaging.mask_moving import move_mask
     from radiomics_npc.imaging.nyul import fit_landmarks, normalize_nyul
     from radiomics_npc.imaging.nyul_scaler import NyulScaler
@@ -145,6 +147,7 @@ _HOME = {
     "load_segmenter": "segmentation.prediction",
     "log_rank": "survival.estimation.log_rank",
     "measure_morphology": "dataset.morphology",
+    "measure_quality": "imaging.image_quality",
     "move_mask": "imaging.mask_moving",
     "normalize_nyul": "imaging.nyul",
     "permutation_test": "survival.validation.permutation",
@@ -166,6 +169,8 @@ _HOME = {
     "simulate_cohort": "simulate.cohort",
     "smooth_calibrate": "survival.metrics.smooth_calibration",
     "stability_table": "features.stability",
+    "stage_groups": "cohort.staging",
+    "stage_table": "cohort.staging",
     "standard_model": "survival.models.standard",
     "target_registration_error": "imaging.registration_quality",
     "train_segmenter": "segmentation.segmenter_training",
@@ -236,6 +241,7 @@ __all__ = [
     "load_segmenter",
     "log_rank",
     "measure_morphology",
+    "measure_quality",
     "move_mask",
     "normalize_nyul",
     "permutation_test",
@@ -257,6 +263,8 @@ __all__ = [
     "simulate_cohort",
     "smooth_calibrate",
     "stability_table",
+    "stage_groups",
+    "stage_table",
     "standard_model",
     "target_registration_error",
     "train_segmenter",

@@ -11,6 +11,7 @@ from radiomics_npc.cohort_settings import (
     SEQUENCES,
     ClinicalSettings,
     CohortSettings,
+    EbvSettings,
     EndpointSettings,
     EventStatus,
     ExtraColumn,
@@ -21,7 +22,7 @@ from radiomics_npc.cohort_settings import (
 
 __all__ = [
     "MODEL_NAMES", "SEQUENCES", "STANDARD_MODELS", "BoostingSettings", "ClinicalSettings", "CohortSettings",
-    "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings", "HarmonizationSettings", "ModelName",
+    "EbvSettings", "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings", "HarmonizationSettings", "ModelName",
     "ModelSettings", "NomogramSettings", "OutcomeSettings", "RegistrationSettings", "SegmentationSettings",
     "Sequence", "StabilitySettings", "StudySettings", "ValidationSettings",
 ]  # fmt: skip
