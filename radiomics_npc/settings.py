@@ -22,8 +22,8 @@ from radiomics_npc.cohort_settings import (
 
 __all__ = [
     "MODEL_NAMES", "SEQUENCES", "STANDARD_MODELS", "BoostingSettings", "ClinicalSettings", "CohortSettings",
-    "EbvSettings", "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings", "HarmonizationSettings",
-    "ModelName", "ModelSettings", "NomogramSettings", "OutcomeSettings", "RegistrationSettings",
+    "EbvSettings", "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings",
+    "HarmonizationSettings", "ModelName", "ModelSettings", "NomogramSettings", "OutcomeSettings", "RegistrationSettings",
     "SegmentationSettings", "Sequence", "StabilitySettings", "StudySettings", "ValidationSettings",
 ]  # fmt: skip
 
