@@ -21,11 +21,29 @@ from radiomics_npc.cohort_settings import (
 )
 
 __all__ = [
-    "MODEL_NAMES", "SEQUENCES", "STANDARD_MODELS", "BoostingSettings", "ClinicalSettings", "CohortSettings",
-    "EbvSettings", "EndpointSettings", "EventStatus", "ExtraColumn", "FeatureSettings",
-    "HarmonizationSettings", "ModelName", "ModelSettings", "NomogramSettings", "OutcomeSettings", "RegistrationSettings",
-    "SegmentationSettings", "Sequence", "StabilitySettings", "StudySettings", "ValidationSettings",
-]  # fmt: skip
+    "MODEL_NAMES",
+    "SEQUENCES",
+    "STANDARD_MODELS",
+    "BoostingSettings",
+    "ClinicalSettings",
+    "CohortSettings",
+    "EbvSettings",
+    "EndpointSettings",
+    "EventStatus",
+    "ExtraColumn",
+    "FeatureSettings",
+    "HarmonizationSettings",
+    "ModelName",
+    "ModelSettings",
+    "NomogramSettings",
+    "OutcomeSettings",
+    "RegistrationSettings",
+    "SegmentationSettings",
+    "Sequence",
+    "StabilitySettings",
+    "StudySettings",
+    "ValidationSettings",
+]
 
 ModelName = Literal[
     "clinical_cox",
