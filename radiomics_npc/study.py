@@ -153,7 +153,8 @@ class Study:
                 self.cohort, jobs=self.settings.jobs, missing_masks=missing,
                 masks_from=None if moved is None else moved.masks_from,
             )  # fmt: skip
-            odd = check_acquisition(self.cohort, self._run.tables, jobs=self.settings.jobs)
+            tables, jobs = self._run.tables, self.settings.jobs
+            odd = check_acquisition(self.cohort, tables, jobs=jobs) if report.ok else []
             found = [*report.findings, *odd, *self._landmarks.findings()]
             report = CheckReport(found, report.image_quality)
             report.write(self.run_folder)

@@ -166,13 +166,13 @@ class CheckReport:
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write ``check.csv`` and the self-contained ``check.html`` into ``folder``; return both paths.
 
-        Of images also ``tables/image_quality.csv``.
+        Of images without errors also ``tables/image_quality.csv``.
         """
         paths = Path(folder) / "check.csv", Path(folder) / "check.html"
         write_table(paths[0], self.to_frame())
         write_text(paths[1], _PAGE.format(summary=html.escape(self.summary), table=self._repr_html_()))
         quality = Path(folder) / "tables" / "image_quality.csv"
-        if self.image_quality is None:
+        if self.image_quality is None or not self.ok:
             quality.unlink(missing_ok=True)
         else:
             write_table(quality, self.image_quality)

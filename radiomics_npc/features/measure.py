@@ -18,6 +18,7 @@ from radiomics_npc.errors import ExtractionError, MaskError
 from radiomics_npc.features.intensities import prepare_intensities
 from radiomics_npc.features.morphology import morphology
 from radiomics_npc.features.parameters import quiet_pyradiomics
+from radiomics_npc.imaging.resampling import require_splines
 from radiomics_npc.imaging.volume import Mask, Volume
 
 __all__ = ["CaseFeatures", "measure_case"]
@@ -208,6 +209,7 @@ def _near_tumor(image: Volume, mask: Mask, setting: dict[str, Any]) -> sitk.Imag
     target = np.where(np.array(target) == 0, spacing, target)
     if np.allclose(spacing, target):
         return image.to_sitk()
+    require_splines(image)
     reach = np.ceil((setting["padDistance"] + 2) * target / spacing).astype(int) + _SPLINE_MARGIN
     where = np.argwhere(mask.array)[:, ::-1]
     low = np.maximum(where.min(axis=0) - reach, 0)

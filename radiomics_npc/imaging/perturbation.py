@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from radiomics_npc.errors import ConfigError, MaskError
 from radiomics_npc.imaging.mask_changes import box_around, cut, motion, move_mask, paste, resize_mask
+from radiomics_npc.imaging.resampling import require_splines
 from radiomics_npc.imaging.supervoxels import redraw_contour
 from radiomics_npc.imaging.volume import Mask, Volume
 
@@ -204,5 +205,6 @@ def noise_level(image: Volume, mask: Mask) -> float:
 
 def _moved_image(image: Volume, moved: sitk.AffineTransform) -> Volume:
     source = replace(image, array=image.array.astype(np.float64)).to_sitk()
+    require_splines(image)
     found = sitk.Resample(source, source, moved.GetInverse(), sitk.sitkBSpline, float(image.array.min()))
     return replace(image, array=sitk.GetArrayFromImage(found))

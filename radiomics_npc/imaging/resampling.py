@@ -183,6 +183,8 @@ def _onto(
     is_mask = isinstance(volume, Mask)
     if is_mask and interpolation == "bspline":
         raise MaskError("a mask is not interpolated by splines", "Take nearest or linear.")
+    if interpolation == "bspline" and 2 in volume.array.shape:
+        return _mirrored_onto(volume, size, grid, outside)
     image = volume.to_sitk()
     kind = image.GetPixelID() if interpolation == "nearest" else sitk.sitkFloat64
     if outside is None:
@@ -202,3 +204,44 @@ def _onto(
     return replace(
         volume, array=array, spacing_mm=grid.spacing_mm, origin_mm=grid.origin_mm, direction=grid.direction
     )
+
+
+def _mirrored_onto(volume: V, size: NDArray[Any], grid: Volume, outside: float | None) -> V:
+    """The same for an axis of two voxels, mirrored here: ITK's splines read memory beyond the ends of two."""
+    pads = [2 if n == 2 else 0 for n in volume.array.shape]
+    steps = np.array(volume.direction).reshape(3, 3) * np.array(volume.spacing_mm)
+    x, y, z = (np.array(volume.origin_mm) - steps @ np.array(pads[::-1])).tolist()
+    longer = replace(
+        volume, array=np.pad(volume.array, [(n, n) for n in pads], mode="reflect"), origin_mm=(x, y, z)
+    )
+    found = _onto(longer, size, grid, "bspline", outside)
+    ones = _onto(replace(volume, array=np.ones(volume.array.shape)), size, grid, "nearest", 0.0)
+    edge = float(volume.array.min()) if outside is None else outside
+    return replace(found, array=np.where(ones.array > 0, found.array, edge))
+
+
+def require_splines(volume: Volume) -> None:
+    """Refuse an image that ITK's cubic splines cannot interpolate.
+
+    Parameters
+    ----------
+    volume : Volume
+
+    Raises
+    ------
+    ImageError
+        It has two voxels along an axis: ITK then reads memory beyond them, and gives whatever lies there.
+
+    Examples
+    --------
+    >>> require_splines(Volume(np.zeros((2, 4, 4)), (1.0, 1.0, 5.0)))
+    Traceback (most recent call last):
+    ...
+    radiomics_npc.errors.ImageError: an image of two slices cannot be interpolated by splines. Take the
+    preset native and no perturbed images, or images of more slices.
+    """
+    if 2 in volume.array.shape:
+        raise ImageError(
+            "an image of two slices cannot be interpolated by splines",
+            "Take the preset native and no perturbed images, or images of more slices.",
+        )

@@ -89,7 +89,7 @@ def test_each_result_of_simulated_patients_says_so(content, sections):
 
 def test_absent_results_have_no_section(content):
     """Not one of them, nor what is drawn from it."""
-    content |= dict.fromkeys([*RESULTS, "nomogram", "montage", "effects_over_time"])
+    content |= dict.fromkeys([*RESULTS, "nomogram", "montage", "effects_over_time", "protocols"])
     assert [key for key, _, _ in sections_of(content)] == [
         "flow", "table_one", "findings", "features", "settings", "versions"
     ]  # fmt: skip
