@@ -528,7 +528,7 @@ EVIL = {
     "climbs": (member("../../escaped.txt"), "leads out"),
     "climbs later": (member("a/../../../escaped.txt"), "leads out"),
     "climbs backwards": (member("..\\..\\escaped.txt"), "leads out"),
-    "absolute": (member("/tmp/escaped.txt"), "leads out"),
+    "absolute": (member("/escaped.txt"), "leads out"),
     "drive": (member("C:/escaped.txt"), "leads out"),
     "network": (member("\\\\server\\share\\x"), "leads out"),
     "stream": (member("a.txt:stream"), "no name"),
